@@ -38,3 +38,17 @@ function(threefs_test)
   endif()
   set_tests_properties(${T_NAME} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT})
 endfunction()
+
+# threefs_fuzzer(NAME frame_fuzz SOURCES ... DEPS ...): a libFuzzer program in <build>/fuzz, built only with THREEFS_FUZZ (preset asan).
+# Its corpus is the folder tests/fuzz/corpus/<NAME>; tests/fuzz/run runs them all.
+function(threefs_fuzzer)
+  cmake_parse_arguments(F "" "NAME" "SOURCES;DEPS" ${ARGN})
+  if(NOT THREEFS_FUZZ)
+    return()
+  endif()
+  add_executable(${F_NAME} ${F_SOURCES})
+  target_include_directories(${F_NAME} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+  target_link_libraries(${F_NAME} PRIVATE ${F_DEPS})
+  target_link_options(${F_NAME} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${F_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+endfunction()
