@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// FileState: what this process knows about one file, shared by all its open handles and all loops.
+// Any thread; the mutex is held for a few instructions and never across a suspension. It answers
+// three questions: how long is the file as we see it (server's length, or further where we wrote),
+// which length hint may a sync carry (3fs/meta.md §9.4), and how many chains may hold chunks
+// (dynamic stripe, §9.5).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "client/base/status.h"
+#include "client/mgmtd/routing_table.h"
+#include "client/schema/meta.h"
+
+namespace threefs::file {
+
+class FileState {
+ public:
+  /// kMetaNotFile when the inode is not a file, kMetaInvalidFileLayout when its layout makes no
+  /// sense.
+  static Result<std::shared_ptr<FileState>> FromInode(const schema::meta::Inode& inode);
+
+  [[nodiscard]] uint64_t inode_id() const { return inode_id_; }
+  [[nodiscard]] uint32_t chunk_size() const { return chunk_size_; }
+  [[nodiscard]] uint32_t stripe_size() const {
+    return static_cast<uint32_t>(chain_indexes_.size());
+  }
+
+  /// A newer view from a meta server (stat, open, sync, close, setAttr …).
+  void OnInode(const schema::meta::Inode& inode);
+  /// The length readers of this process see.
+  [[nodiscard]] uint64_t length() const;
+  [[nodiscard]] uint32_t dyn_stripe() const;
+
+  /// Chain of a chunk. kMgmtdClientRoutingInfoNotReady: `routing` is too old for the layout's
+  /// table.
+  [[nodiscard]] Result<uint32_t> ChainOf(const mgmtd::RoutingTable& routing, uint32_t chunk) const;
+  /// Every chain that may hold chunks (limited by the dynamic stripe), each once.
+  [[nodiscard]] Result<std::vector<uint32_t>> Chains(const mgmtd::RoutingTable& routing) const;
+
+  /// Around a write: Begin gives the truncate version it is seen under, End says how far it got
+  /// (nullopt: failed, what storage holds is unknown).
+  uint64_t BeginWrite();
+  void EndWrite(uint64_t truncate_version, std::optional<uint64_t> end);
+  /// Writes since the last exact sync.
+  [[nodiscard]] bool dirty() const;
+
+  struct SyncPoint {
+    uint64_t writes = 0;                                ///< how many writes this sync covers
+    std::optional<schema::meta::VersionedLength> hint;  ///< none: the server must ask storage
+  };
+  /// What a sync starting now may say; pass it back with the answer. nullopt hint after a failed
+  /// write.
+  [[nodiscard]] SyncPoint BeginSync() const;
+  void EndSync(const SyncPoint& point,
+               const schema::meta::Inode* inode);  ///< null: the sync failed
+
+ private:
+  FileState() = default;
+
+  // Constant after construction.
+  uint64_t inode_id_ = 0;
+  uint32_t table_id_ = 0;
+  uint32_t table_version_ = 0;
+  uint32_t chunk_size_ = 0;
+  std::vector<uint32_t> chain_indexes_;
+
+  mutable std::mutex mutex_;
+  uint64_t length_ = 0;            // the server's
+  uint64_t truncate_version_ = 0;  // the server's
+  uint64_t written_end_ = 0;       // highest end of our writes the server has not confirmed
+  uint32_t dyn_stripe_ = 0;
+  uint64_t writes_ = 0;  // finished or failed writes, ever
+  uint64_t synced_ = 0;  // of those, covered by an exact sync
+  uint32_t active_writes_ = 0;
+  bool hint_unknown_ = false;
+};
+
+}  // namespace threefs::file
