@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""clang-format, clang-tidy and stand-alone headers over the tree. Usage: clang.py format|headers|tidy ROOT BUILD [FILE...]
+
+`headers` and `tidy` run in parallel and skip what was clean before: a file's key hashes it, every header of ours it reaches, its
+flags and .clang-tidy. Keys of clean files live in BUILD/tidy-cache; the tree is never written to.
+"""
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import source  # noqa: E402
+
+ROOMS = ("client", "mounter", "csi", "tools")
+
+
+class Tree:
+    def __init__(self, root: pathlib.Path, build: pathlib.Path):
+        self.root, self.build = root, build
+        self.cache = build / "tidy-cache"
+        self.cache.mkdir(exist_ok=True)
+        self.reached, self.digests = {}, {}
+        self.commands = {}
+        for entry in json.loads((build / "compile_commands.json").read_text()):
+            path = pathlib.Path(entry["file"])
+            if path.is_relative_to(root) and not path.is_relative_to(build):
+                self.commands[path.relative_to(root).as_posix()] = entry
+
+    def digest(self, name: str) -> str:
+        if name not in self.digests:
+            self.digests[name] = hashlib.sha256((self.root / name).read_bytes()).hexdigest()
+        return self.digests[name]
+
+    def headers_of(self, name: str, seen=None) -> set:
+        seen = set() if seen is None else seen
+        for _, header, quoted in source.includes((self.root / name).read_text(errors="replace")):
+            if quoted and header not in seen and (self.root / header).exists():
+                seen.add(header)
+                self.headers_of(header, seen)
+        return seen
+
+    def flags(self, name: str) -> list:
+        """What a file of this name is compiled with, as far as it decides how its headers read."""
+        words = shlex.split(self.commands[name]["command"])
+        result = []
+        for index, word in enumerate(words):
+            if word == "-isystem":
+                result += [word, words[index + 1]]
+            elif re.match(r"-(I|D|std=|f|m)", word):
+                result.append(word)
+        return result
+
+    def key(self, kind: str, name: str, flags: list) -> str:
+        parts = [kind, name, self.digest(name), " ".join(flags), self.digest(".clang-tidy")]
+        parts += [h + self.digest(h) for h in sorted(self.headers_of(name))]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def run_cached(self, kind: str, jobs: list) -> int:
+        """jobs: (file, flags, command). Prints findings; returns how many files are not clean."""
+        todo = [(n, c, self.cache / self.key(kind, n, f)) for n, f, c in jobs]
+        fresh = [job for job in todo if not job[2].exists()]
+        print(f"{kind}: {len(todo)} files, {len(todo) - len(fresh)} known to be clean", flush=True)
+        bad, start = 0, time.time()
+        workers = int(os.environ.get("THREEFS_TIDY_JOBS", os.cpu_count() or 2))
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            for name, code, text in pool.map(self.run_one, fresh):
+                if code != 0:
+                    bad += 1
+                    print(f"-- {name}\n{text}", flush=True)
+        print(f"{kind}: {bad} files with findings, {time.time() - start:.0f} s")
+        return bad
+
+    def run_one(self, job):
+        name, command, mark = job
+        done = subprocess.run(command, cwd=self.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False)
+        if done.returncode == 0:
+            mark.touch()
+        text = "\n".join(line for line in done.stdout.decode(errors="replace").splitlines()
+                         if not re.match(r"\d+ warnings? generated|Suppressed|Use -header-filter|\d+ warnings? treated", line))
+        return name, done.returncode, text
+
+
+def check_format(root: pathlib.Path, only: list) -> int:
+    files = only or [p.as_posix() for p in source.code_files(root)]
+    done = subprocess.run(["clang-format-19", "--dry-run", "-Werror", *files], cwd=root, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False)
+    wrong = sorted(set(re.findall(r"^(\S+?):\d+:\d+: error", done.stdout.decode(errors="replace"), re.M)))
+    for name in wrong:
+        print(f"{name}: run clang-format-19 -i {name}")
+    print(f"format: {len(files)} files, {len(wrong)} to be formatted")
+    return 1 if wrong or done.returncode else 0
+
+
+def check_headers(tree: Tree, only: list) -> int:
+    """A header with a .cc of its own stands first in it, so the build proves it; the others are compiled alone here."""
+    jobs = []
+    rooms = {}
+    for name in tree.commands:
+        rooms.setdefault(pathlib.PurePosixPath(name).parent.as_posix(), name)
+    for path in source.code_files(tree.root):
+        name = path.as_posix()
+        if path.suffix != ".h" or path.with_suffix(".cc").as_posix() in tree.commands or (only and name not in only):
+            continue
+        folder = next((p.as_posix() for p in path.parents if p.as_posix() in rooms), None)
+        if folder is None:  # a room of headers only: any command of its top folder knows the include path
+            folder = next((f for f in rooms if f.split("/")[0] == path.parts[0]), None)
+        if folder is None:
+            continue
+        flags = tree.flags(rooms[folder])
+        jobs.append((name, flags, ["clang++-19", "-fsyntax-only", "-x", "c++", "-Wno-pragma-once-outside-header",
+                                   *flags, str(tree.root / name)]))
+    return 1 if tree.run_cached("headers", jobs) else 0
+
+
+def check_tidy(tree: Tree, only: list) -> int:
+    jobs = []
+    for name in sorted(tree.commands):
+        if name.split("/")[0] in ROOMS and (not only or name in only):
+            jobs.append((name, tree.flags(name), ["clang-tidy-19", "--quiet", "-p", str(tree.build), str(tree.root / name)]))
+    return 1 if tree.run_cached("tidy", jobs) else 0
+
+
+def main() -> int:
+    kind, root = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
+    build = pathlib.Path(sys.argv[3]).resolve()
+    only = sys.argv[4:]
+    if kind == "format":
+        return check_format(root, only)
+    tree = Tree(root, build)
+    return check_headers(tree, only) if kind == "headers" else check_tidy(tree, only)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
