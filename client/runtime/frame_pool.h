@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Coroutine frame memory: free lists by size class, one set a thread. A frame freed on another thread than it was
-// allocated on simply joins that thread's lists. Sizes above the largest class go to malloc.
+// Coroutine frame memory: free lists by size class, one set a thread. A frame freed on another
+// thread than it was allocated on simply joins that thread's lists. Sizes above the largest class
+// go to malloc.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loop: one thread's event loop, and the seam to time, readiness and scheduling. Production: asio (asio_loop.cc).
-// Tests: virtual time (tests/support/sim_loop.h). Everything on a loop runs to completion; nothing may block.
-// Methods are called on the loop's own thread unless marked "any thread".
+// Loop: one thread's event loop, and the seam to time, readiness and scheduling. Production: epoll
+// (epoll_loop.cc). Tests: virtual time (tests/support/sim_loop.h). Everything on a loop runs to
+// completion; nothing may block. Methods are called on the loop's own thread unless marked "any
+// thread".
 #pragma once
 
 #include <cstdint>
@@ -12,11 +13,13 @@
 
 namespace threefs {
 
-/// Readiness of one descriptor. Destroying it stops the watch and drops pending callbacks; it does not close the fd.
+/// Readiness of one descriptor (one watch a descriptor and loop). Destroying it stops the watch and
+/// drops pending callbacks; it does not close the fd.
 class FdWatch {
  public:
   virtual ~FdWatch() = default;
-  /// Calls `ready` once when the fd becomes readable / writable (or has an error). Re-arm for the next time.
+  /// Calls `ready` once when the fd becomes readable / writable (or has an error). Re-arm for the
+  /// next time.
   virtual void OnReadable(std::function<void()> ready) = 0;
   virtual void OnWritable(std::function<void()> ready) = 0;
 };
@@ -35,7 +38,8 @@ class Loop : public Clock {
   virtual void Cancel(TimerId id) = 0;
   /// `fd` must be non-blocking and stay open while the watch lives.
   virtual std::unique_ptr<FdWatch> Watch(int fd) = 0;
-  /// Work to do once at the end of each turn of the loop (flush batched sends). Kept until the token is destroyed.
+  /// Work to do once at the end of each turn of the loop (flush batched sends). Kept until the
+  /// token is destroyed.
   virtual std::shared_ptr<void> AtTurnEnd(std::function<void()> fn) = 0;
 
  protected:
@@ -52,8 +56,8 @@ class LoopThread {
   static std::unique_ptr<LoopThread> Start(const char* name);
 };
 
-/// Blocking work (disk, DNS, RocksDB) runs here and its awaiter resumes on its own loop. `threads` == 0: runs inline,
-/// which is what simulation uses.
+/// Blocking work (disk, DNS, RocksDB) runs here and its awaiter resumes on its own loop. `threads`
+/// == 0: runs inline, which is what simulation uses.
 class BlockingPool {
  public:
   virtual ~BlockingPool() = default;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waiting in coroutines: Sleep, Event, AsyncMutex, Semaphore, TaskScope, RunOn, RunBlocking. All of them may be shared
-// between loops: a waiter is always resumed on the loop it waited on (Loop::Current() at the time), by Post when that
-// is another loop. Nothing here blocks a thread; the internal std::mutex is held for a few instructions.
+// Waiting in coroutines: Sleep, Event, AsyncMutex, Semaphore, TaskScope, SwitchTo, RunBlocking. All
+// of them may be shared between loops (TaskScope excepted): a waiter is always resumed on the loop
+// it waited on (Loop::Current() at the time), through that loop's queue; so Set, Unlock and Release
+// return before a waiter runs. Nothing here blocks a thread; the internal std::mutex is held for a
+// few instructions.
 #pragma once
 
 #include <atomic>
@@ -44,8 +46,8 @@ Task<void> Yield();
 /// Continues the calling coroutine on `loop`.
 Task<void> SwitchTo(Loop& loop);
 
-/// A cancellation flag with callbacks; lives with the operation. Cancel() runs callbacks on the canceller's thread:
-/// register ones that only Post. Any thread.
+/// A cancellation flag with callbacks; lives with the operation. Cancel() runs callbacks on the
+/// canceller's thread: register ones that only Post. Any thread.
 class CancelSource {
  public:
   void Cancel();
@@ -62,7 +64,8 @@ class CancelSource {
   std::list<std::pair<uint64_t, std::function<void()>>> callbacks_;
 };
 
-/// What travels down with every operation: its one deadline, its cancellation, who asks. Copied by value.
+/// What travels down with every operation: its one deadline, its cancellation, who asks. Copied by
+/// value.
 struct CallContext {
   TimePoint deadline = kNever;
   CancelSource* cancel = nullptr;  ///< owned by the operation at the top; may be null
@@ -89,6 +92,7 @@ class Event {
 
  private:
   struct Node;
+  struct Awaiter;
   mutable std::mutex mutex_;
   bool set_ = false;
   std::list<std::shared_ptr<Node>> waiters_;
@@ -124,13 +128,15 @@ class AsyncMutex {
 
  private:
   friend class Guard;
+  struct Awaiter;
   void Unlock();
   std::mutex mutex_;
   bool locked_ = false;
   std::deque<internal::Waiter> waiters_;
 };
 
-/// Counting semaphore, FIFO. A wait for more permits than `capacity` takes all of them.
+/// Counting semaphore, FIFO. More permits than `capacity` count as all of them, for
+/// Acquire and Release alike.
 class Semaphore {
  public:
   explicit Semaphore(size_t capacity) : capacity_(capacity), free_(capacity) {}
@@ -140,6 +146,7 @@ class Semaphore {
   [[nodiscard]] size_t available() const;
 
  private:
+  struct Awaiter;
   struct Pending {
     internal::Waiter waiter;
     size_t permits;
@@ -150,8 +157,9 @@ class Semaphore {
   std::deque<Pending> waiters_;
 };
 
-/// A nursery: tasks started in it run concurrently on the starting loop; Join waits for all. Destroying a scope with
-/// running tasks is a bug (CHECK). Start and Join on one loop.
+/// A nursery: tasks started in it run concurrently on the starting loop; Join waits for all.
+/// Destroying a scope with running tasks is a bug (CHECK). Start and Join on one loop; a task may
+/// move to another one.
 class TaskScope {
  public:
   TaskScope() = default;
@@ -164,6 +172,7 @@ class TaskScope {
   [[nodiscard]] size_t running() const { return running_; }
 
  private:
+  struct Awaiter;
   static Task<void> Run(TaskScope* scope, Task<void> task);
   size_t running_ = 0;
   std::optional<internal::Waiter> joiner_;
@@ -193,7 +202,8 @@ struct BlockingAwaiter {
 };
 }  // namespace internal
 
-/// Runs `work` (returning a value) on the pool; resumes here with its result. `work` must not touch loop state.
+/// Runs `work` (returning a value) on the pool; resumes here with its result. `work` must not touch
+/// loop state.
 ///   auto r = co_await RunBlocking(pool, [&] { return store.Get(key); });
 template <class F>
 internal::BlockingAwaiter<F> RunBlocking(BlockingPool& pool, F work) {

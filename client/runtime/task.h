@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Task<T>: a lazy coroutine that runs on one loop. It starts when awaited and resumes its awaiter when done; it never
-// hops threads by itself. Frames come from a per-thread pool. No symmetric transfer: a child that finishes without
-// suspending lets its parent go on by `await_suspend` returning false, so a loop of synchronous children does not grow
+// Task<T>: a lazy coroutine. It starts when awaited, on the awaiter's thread, and its awaiter goes
+// on where the task finished; it changes threads only by awaiting SwitchTo (sync.h). Frames come
+// from a per-thread pool. No symmetric transfer: a child that finishes without suspending lets its
+// parent go on by `await_suspend` returning false, so a loop of synchronous children does not grow
 // the stack. (Sanitizer builds overflow with symmetric transfer.)
 //   Task<Result<uint64_t>> Length(Inode inode) { ... co_return n; }
 // Exceptions are not used: one that escapes a Task ends the process.
-// Style rules (clang-tidy enforces): no lambda coroutines with captures unless the lambda object outlives the task; no
-// reference parameters to temporaries; no lock held across co_await.
+// Style rules (clang-tidy enforces): no lambda coroutines with captures unless the lambda object
+// outlives the task; no reference parameters to temporaries; no lock held across co_await.
 #pragma once
 
 #include <coroutine>
@@ -25,6 +26,19 @@ class Task;
 
 namespace internal {
 
+// One Start() under way on this thread; the innermost is TopStart(). A child that finishes while
+// its own Start is the innermost one here finished synchronously. It is a question about this
+// thread's stack, so it needs no atomics, and a child that moved to another thread and finishes
+// there before Start returned is rightly not "synchronous": it resumes its awaiter where it
+// finished, and Start touches neither of them any more.
+struct StartFrame {
+  const void* child;
+  StartFrame* outer;
+  bool done = false;
+};
+StartFrame* TopStart() noexcept;
+void SetTopStart(StartFrame* frame) noexcept;
+
 class TaskPromiseBase {
  public:
   // A frame is allocated and freed on loops; the pool copes with a frame that changes thread.
@@ -37,9 +51,10 @@ class TaskPromiseBase {
     template <class P>
     void await_suspend(std::coroutine_handle<P> self) noexcept {
       TaskPromiseBase& p = self.promise();
-      if (p.starting_) {
-        p.done_while_starting_ = true;  // the awaiter sees it and does not suspend
-      } else if (p.continuation_) {
+      StartFrame* top = TopStart();
+      if (top != nullptr && top->child == &p) {
+        top->done = true;  // Start sees it and does not suspend the awaiter
+      } else {
         p.continuation_.resume();  // may destroy this frame
       }
     }
@@ -48,21 +63,24 @@ class TaskPromiseBase {
   FinalAwaiter final_suspend() noexcept { return {}; }
   void unhandled_exception() noexcept { std::terminate(); }
 
-  // Runs the child until it finishes or first suspends. True: suspend the awaiter.
+  // Runs the child until it finishes or first suspends. True: suspend the awaiter. Once the child
+  // has suspended it may run, finish and be destroyed on another thread: nothing of it is touched
+  // after resume() returns. Not inlined, so that `frame` is surely on the stack and not in the
+  // awaiter's coroutine frame.
   template <class P>
-  static bool Start(std::coroutine_handle<P> self, std::coroutine_handle<> awaiter) {
+  [[gnu::noinline]] static bool Start(std::coroutine_handle<P> self,
+                                      std::coroutine_handle<> awaiter) {
     TaskPromiseBase& p = self.promise();
     p.continuation_ = awaiter;
-    p.starting_ = true;
+    StartFrame frame{&p, TopStart()};
+    SetTopStart(&frame);
     self.resume();
-    p.starting_ = false;
-    return !p.done_while_starting_;
+    SetTopStart(frame.outer);
+    return !frame.done;
   }
 
  private:
   std::coroutine_handle<> continuation_;
-  bool starting_ = false;
-  bool done_while_starting_ = false;
 };
 
 template <class T>
@@ -118,7 +136,8 @@ class [[nodiscard]] Task {
     }
     T await_resume() { return handle.promise().Take(); }
   };
-  /// Await once. The Task object lives until the await ends (a temporary in the co_await expression does).
+  /// Await once. The Task object lives until the await ends (a temporary in the co_await expression
+  /// does).
   Awaiter operator co_await() && {
     CHECK(handle_);
     return {handle_};
@@ -155,8 +174,8 @@ struct Detached {
 inline Detached RunDetached(Task<void> task) { co_await std::move(task); }
 }  // namespace internal
 
-/// Starts `task` now, on the calling loop's thread, and lets it free itself. What it refers to must outlive it:
-/// prefer TaskScope (sync.h), which can be joined.
+/// Starts `task` now, on the calling loop's thread, and lets it free itself. What it refers to must
+/// outlive it: prefer TaskScope (sync.h), which can be joined.
 inline void Spawn(Task<void> task) { internal::RunDetached(std::move(task)); }
 
 }  // namespace threefs
