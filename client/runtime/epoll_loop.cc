@@ -48,6 +48,12 @@ struct WatchState {
   }
 };
 
+// Shared with its token: either may go first, and a hook may drop its own token.
+struct Hook {
+  std::function<void()> fn;
+  bool dropped = false;
+};
+
 struct Timer {
   TimePoint when;
   Loop::TimerId id;
@@ -109,7 +115,7 @@ class EpollLoop final : public Loop {
       timers_;  // a heap, earliest on top; cancelled ones stay until they surface or are swept
   std::unordered_map<TimerId, std::function<void()>> timer_fns_;
   TimerId next_timer_ = 1;
-  std::list<std::function<void()>> hooks_;
+  std::list<std::shared_ptr<Hook>> hooks_;
   std::unordered_map<WatchState*, std::shared_ptr<WatchState>> watches_;
   std::vector<std::shared_ptr<WatchState>> dirty_;
   std::vector<std::shared_ptr<WatchState>>
@@ -198,10 +204,9 @@ std::unique_ptr<FdWatch> EpollLoop::Watch(int fd) {
 }
 
 std::shared_ptr<void> EpollLoop::AtTurnEnd(std::function<void()> fn) {
-  const auto where = hooks_.insert(hooks_.end(), std::move(fn));
-  // The list node is only emptied here, and erased between two rounds of hooks: a hook may drop its
-  // own token.
-  return {nullptr, [where](void*) { *where = nullptr; }};
+  auto hook = std::make_shared<Hook>(Hook{std::move(fn)});
+  hooks_.push_back(hook);
+  return {nullptr, [hook = std::move(hook)](void*) { hook->dropped = true; }};
 }
 
 void EpollLoop::MarkDirty(const std::shared_ptr<WatchState>& watch) {
@@ -275,8 +280,8 @@ void EpollLoop::RunPosted() {
 
 void EpollLoop::RunHooks() {
   for (auto it = hooks_.begin(); it != hooks_.end();) {
-    if (*it) (*it)();
-    it = *it ? std::next(it) : hooks_.erase(it);
+    if (!(*it)->dropped) (*it)->fn();
+    it = (*it)->dropped ? hooks_.erase(it) : std::next(it);
   }
 }
 
