@@ -26,7 +26,7 @@ uint64_t file_bytes = 4ULL << 30;
 const std::vector<char> zeros(kMaxIo);
 
 bool IsFile(fuse_ino_t ino) { return ino >= kFirstFile && ino < kFirstFile + kFiles; }
-std::string NameOf(fuse_ino_t ino) { return "file" + std::to_string(ino - kFirstFile); }
+std::string NameOf(fuse_ino_t ino) { return "f" + std::to_string(ino - kFirstFile); }
 
 struct stat AttrOf(fuse_ino_t ino) {
   struct stat attr = {};

@@ -133,6 +133,93 @@ class Mount:
         self.process, self.point = process, point
 
 
+class Csi:
+    """threefs-keeper and threefs-csi with their sockets in the scene, and calls to them."""
+
+    def __init__(self, scene: "Scene", cluster: Cluster):
+        self.scene, self.cluster = scene, cluster
+        self.keeper_socket, self.endpoint = scene.path("keeper.sock"), f"unix://{scene.path('csi.sock')}"
+        self.keeper = self.service = None
+        self.start_keeper()
+        self.start_service()
+
+    def start_keeper(self):
+        self.keeper = self.scene.start("keeper", [self.scene.program("threefs-keeper"), "--socket", self.keeper_socket, "--state-dir",
+                                                  self.scene.path("keeper-state"), "--mounter", self.scene.program("threefs-mounter")])
+        wait_until("keeper ready", 10, self.keeper_socket.exists, self.keeper)
+
+    def start_service(self):
+        self.service = self.scene.start("csi", [self.scene.program("threefs-csi"), "--endpoint", self.endpoint, "--mode", "all", "--node-id",
+                                                "node-1", "--keeper-socket", self.keeper_socket, "--state-dir",
+                                                self.scene.path("csi-state"), "--threefsctl", self.scene.program("threefsctl")])
+        wait_until("csi ready", 10, lambda: self.call("Probe", {}, check=False).returncode == 0, self.service)
+
+    def call(self, method: str, request: dict, check=True, seconds=60):
+        """A CSI call. With check: its answer as a dict, or Failure; without: the finished process (`CODE: sentence` in its text)."""
+        done = self.scene.run([self.scene.program("threefs-csi-call"), "--endpoint", self.endpoint, method, json.dumps(request)],
+                              seconds, check=False)
+        if not check:
+            return done
+        if done.returncode != 0:
+            raise Failure(f"{method}: {done.text.strip()}")
+        return json.loads(done.text or "{}")
+
+    def secrets(self) -> dict:
+        return {"token": self.cluster.token()}
+
+    CAPABILITY = {"mount": {"fs_type": "fuse.hf3fs"}, "access_mode": {"mode": "MULTI_NODE_MULTI_WRITER"}}
+
+    def parameters(self, **more) -> dict:
+        return {"clusterId": self.cluster.cluster_id, "mgmtdAddresses": ",".join(self.cluster.mgmtd), "basePath": "/volumes", **more}
+
+    def create(self, name: str, size=1 << 30, **parameters) -> dict:
+        answer = self.call("CreateVolume", {"name": name, "capacity_range": {"required_bytes": size}, "secrets": self.secrets(),
+                                            "volume_capabilities": [self.CAPABILITY], "parameters": self.parameters(**parameters)})
+        return answer["volume"]
+
+    def delete(self, volume: dict):
+        self.call("DeleteVolume", {"volume_id": volume["volume_id"], "secrets": self.secrets()}, seconds=120)
+
+    def stage_request(self, volume: dict, staging) -> dict:
+        return {"volume_id": volume["volume_id"], "staging_target_path": str(staging), "volume_capability": self.CAPABILITY,
+                "secrets": self.secrets(), "volume_context": volume.get("volume_context", {})}
+
+    def stage(self, volume: dict, name="staging") -> pathlib.Path:
+        staging = self.scene.path(name)
+        staging.mkdir(exist_ok=True)
+        self.call("NodeStageVolume", self.stage_request(volume, staging))
+        return staging
+
+    def unstage(self, volume: dict, staging):
+        self.call("NodeUnstageVolume", {"volume_id": volume["volume_id"], "staging_target_path": str(staging)})
+
+    def publish_request(self, volume: dict, staging, target, readonly=False) -> dict:
+        return {**self.stage_request(volume, staging), "target_path": str(target), "readonly": readonly}
+
+    def publish(self, volume: dict, staging, name: str, readonly=False) -> pathlib.Path:
+        target = self.scene.path(name)
+        self.call("NodePublishVolume", self.publish_request(volume, staging, target, readonly))
+        return target
+
+    def unpublish(self, volume: dict, target):
+        self.call("NodeUnpublishVolume", {"volume_id": volume["volume_id"], "target_path": str(target)})
+
+    def mounters(self) -> list:
+        """Process ids of the mounters that live."""
+        return [pid for pid in descendants(os.getpid()) if process_name(pid) == "threefs-mounter"]
+
+    def kill_mounter(self) -> int:
+        """SIGKILL to the one mounter; returns when its successor is there."""
+        (old,) = self.mounters()
+        os.kill(old, signal.SIGKILL)
+        wait_until("a new mounter after the kill", 20, lambda: [p for p in self.mounters() if p != old])
+        return old
+
+    def stop(self):
+        self.scene.stop(self.service)
+        self.scene.stop(self.keeper)
+
+
 class Scene:
     def __init__(self, name: str, build):
         self.build = pathlib.Path(build).resolve()
@@ -214,6 +301,9 @@ class Scene:
 
     def mount(self, cluster: Cluster, name="mnt", **settings) -> Mount:
         return self.mount_yaml(name, self.mounter_yaml(cluster, **settings))
+
+    def csi(self, cluster: Cluster) -> "Csi":
+        return Csi(self, cluster)
 
     def unmount(self, mount: Mount, seconds=20):
         subprocess.run(["umount", str(mount.point)], check=True, timeout=seconds, stdin=subprocess.DEVNULL)
