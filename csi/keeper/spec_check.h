@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checks of what comes to the keeper from outside. Pure. Any thread.
+#pragma once
+
+#include "client/base/status.h"
+#include "proto/mounter/control.pb.h"
+
+namespace threefs::keeper {
+
+/// A MountSpec that may be acted on: ids of sane length, no control characters, absolute paths
+/// without empty, `.` or `..` parts, at least one mgmtd address. kInvalidArg with a sentence for
+/// the caller otherwise.
+Status CheckSpec(const mounter::MountSpec& spec);
+
+}  // namespace threefs::keeper
