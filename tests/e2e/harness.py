@@ -150,8 +150,8 @@ class Csi:
 
     def start_service(self):
         self.service = self.scene.start("csi", [self.scene.program("threefs-csi"), "--endpoint", self.endpoint, "--mode", "all", "--node-id",
-                                                "node-1", "--keeper-socket", self.keeper_socket, "--state-dir",
-                                                self.scene.path("csi-state"), "--threefsctl", self.scene.program("threefsctl")])
+                                                "node-1", "--keeper", self.keeper_socket, "--state-dir",
+                                                self.scene.path("csi-state"), "--ctl", self.scene.program("threefsctl")])
         wait_until("csi ready", 10, lambda: self.call("Probe", {}, check=False).returncode == 0, self.service)
 
     def call(self, method: str, request: dict, check=True, seconds=60):

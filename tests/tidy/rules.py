@@ -19,8 +19,8 @@ BANNED = (
     ("thread", r"\bstd::j?thread\b", ("client/runtime", "csi", "tools", "tests"), "run on a Loop or use RunBlocking"),
     ("sleep", r"\b(?:u|nano)?sleep\s*\(|\bsleep_(?:for|until)\b|\bclock_nanosleep\b", ("tests/e2e", "tests/bench"),
      "wait for the event, or on a Loop timer"),
-    ("rand", r"(?<!\.)(?<!->)\b(?:s?rand|random|drand48)\s*\(\s*\)|\bstd::random_device\b|\bmt19937",
-     ("client/base",), "take a base Rng"),
+    ("rand", r"(?<!\.)(?<!->)\b(?:s?rand|random|drand48)\s*\(\s*\)|\bstd::random_device\b",
+     ("client/base",), "take a base Rng: it replays from a seed"),
     ("using-namespace", r"\busing\s+namespace\s+(?!std::(?:\w+::)*\w*literals\b)", (), "name what you use"),
 )
 # Paths of one person's machine. Written in pieces so that this file passes its own test.
@@ -97,7 +97,7 @@ class Tidy:
     def check_sizes(self, path, text):
         lines = text.count("\n")
         self.budget("file-lines", path, 1, lines, FILE_LINES)
-        if path.suffix == ".h":
+        if path.suffix == ".h" and path.parts[0] != "tests":
             self.budget("header-lines", path, 1, lines, HEADER_LINES)
         for first, count in source.functions(text):
             self.budget("function-lines", path, first, count, FUNCTION_LINES)
@@ -109,7 +109,10 @@ class Tidy:
         original = text.splitlines()
         for number, line in enumerate(source.strip(text).splitlines(), 1):
             for rule, pattern, allowed, instead in BANNED:
-                if re.search(pattern, line) and not any(path.as_posix().startswith(a + "/") for a in allowed):
+                free = any(path.as_posix().startswith(a + "/") for a in allowed)
+                if rule == "sleep" and path.name.endswith("_mounted_test.cc"):
+                    free = True  # a real kernel and real processes: polling is all there is
+                if re.search(pattern, line) and not free:
                     if f"tidy-allow: {rule} " not in original[number - 1]:
                         self.report(path, number, rule, instead)
 
@@ -141,11 +144,20 @@ class Tidy:
                 if path.as_posix() not in included:
                     self.report(path, 1, "dead-file", "nobody includes it")
                 continue
-            lists = [self.root / folder / "CMakeLists.txt" for folder in path.parents]
-            if not any(str(path.relative_to(folder.parent.relative_to(self.root))) in folder.read_text().split() or
-                       path.relative_to(folder.parent.relative_to(self.root)).as_posix() in
-                       re.split(r"[\s()/\"]+|\$\{[^}]*\}/", folder.read_text()) for folder in lists if folder.exists()):
+            if not any(self.names_file(folder, path) for folder in path.parents):
                 self.report(path, 1, "dead-file", "no CMakeLists.txt names it")
+
+    def names_file(self, folder, path) -> bool:
+        """Whether the folder's CMakeLists.txt lists this file, or globs its folder."""
+        listing = self.root / folder / "CMakeLists.txt"
+        if not listing.exists():
+            return False
+        text = listing.read_text()
+        relative = path.relative_to(folder)
+        if relative.as_posix() in re.split(r"[\s()/\"]+|\$\{[^}]*\}/", text) or relative.as_posix() in re.split(r"[\s()\"]+", text):
+            return True
+        return "GLOB" in text and f"{relative.parent.as_posix()}/*{path.suffix}".removeprefix("./") in re.split(
+            r"[\s()\"]+|\$\{[^}]*\}/", text)
 
     def check_readmes(self):
         for room in self.layers.rooms:

@@ -76,13 +76,15 @@ def functions(text: str):
 
 
 def public_methods(text: str):
-    """(class name, line, count) for each `class`: public methods, without constructors, destructors and operators."""
+    """(class name, line, count) for each `class`: its public methods. Not counted: constructors, destructors, operators, overrides
+    (the interface is counted where it stands) and one-line const accessors."""
     clean = strip(text)
     result = []
     for match in re.finditer(r"^( *)class (?:\[\[\w+\]\] |\w+\([^)]*\) )?(\w+)[^;{]*\{", clean, re.M):
         indent, name = match.group(1), match.group(2)
         end = clean.find(f"\n{indent}}};", match.end())
         body = clean[match.end():end if end > 0 else len(clean)]
+        body = re.sub(r"^.*\bconst(?: noexcept)? \{ return [^{}\n]*; \}$", "", body, flags=re.M)
         while True:  # bodies and initialisers out, innermost first
             shorter = re.sub(r"\{[^{}]*\}", ";", body)
             if shorter == body:
@@ -98,7 +100,7 @@ def public_methods(text: str):
                 continue
             for statement in part.split(";"):
                 found = re.search(r"(~?\w+)\s*\(", statement)
-                if not found or re.search(r"\b(friend|using|operator|delete|typedef)\b", statement):
+                if not found or re.search(r"\b(friend|using|operator|delete|typedef|override)\b", statement):
                     continue
                 if re.search(r"=[^=]", statement[:found.start()]):
                     continue
