@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "client/base/status.h"
-#include "csi/keeper/unique_fd.h"
+#include "proto/channel/unique_fd.h"
 
 namespace threefs::keeper {
+
+using control::UniqueFd;
 
 /// What to mount where. Strings are foreign: checked before they come here.
 struct MountPlan {

@@ -35,7 +35,7 @@
 #include "client/base/status.h"
 #include "csi/keeper/host.h"
 #include "csi/keeper/mount_table.h"
-#include "csi/keeper/unique_fd.h"
+#include "proto/channel/unique_fd.h"
 
 namespace threefs::keeper {
 namespace {

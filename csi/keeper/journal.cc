@@ -17,10 +17,12 @@
 #include "client/base/bytes.h"
 #include "client/base/crc32c.h"
 #include "client/base/log.h"
-#include "csi/keeper/unique_fd.h"
+#include "proto/channel/unique_fd.h"
 
 namespace threefs::keeper {
 namespace {
+
+using control::UniqueFd;
 
 constexpr std::string_view kMagic = "3fsKeep1";
 constexpr std::string_view kSuffix = ".mount";

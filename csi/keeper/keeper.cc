@@ -23,6 +23,11 @@
 namespace threefs::keeper {
 namespace {
 
+using control::Channel;
+using control::kMaxMessage;
+using control::Listener;
+using control::Received;
+
 using mounter::FailureKind;
 using mounter::KeeperReply;
 

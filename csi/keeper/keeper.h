@@ -17,10 +17,10 @@
 #include "client/base/clock.h"
 #include "client/base/rng.h"
 #include "client/base/status.h"
-#include "csi/keeper/channel.h"
 #include "csi/keeper/host.h"
 #include "csi/keeper/journal.h"
 #include "csi/keeper/volume.h"
+#include "proto/channel/channel.h"
 #include "proto/mounter/control.pb.h"
 
 namespace threefs::keeper {
@@ -34,7 +34,8 @@ class Keeper {
     size_t max_volumes = 1024;
   };
   /// All pointers outlive the keeper.
-  Keeper(Host* host, const Clock* clock, Journal journal, Listener listener, Options options);
+  Keeper(Host* host, const Clock* clock, Journal journal, control::Listener listener,
+         Options options);
   ~Keeper();
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
@@ -50,7 +51,7 @@ class Keeper {
 
  private:
   struct Client {
-    Channel channel;
+    control::Channel channel;
     bool closed = false;
   };
   /// A call that waits for its volume.
@@ -80,7 +81,7 @@ class Keeper {
   Host* const host_;
   const Clock* const clock_;
   const Journal journal_;
-  const Listener listener_;
+  const control::Listener listener_;
   const Options options_;
   Rng rng_;
   bool shutting_down_ = false;

@@ -21,13 +21,16 @@
 #include "client/base/clock.h"
 #include "client/base/log.h"
 #include "client/base/status.h"
-#include "csi/keeper/channel.h"
 #include "csi/keeper/host.h"
 #include "csi/keeper/journal.h"
 #include "csi/keeper/keeper.h"
+#include "proto/channel/channel.h"
 
 namespace threefs::keeper {
 namespace {
+
+using control::Listener;
+using control::UniqueFd;
 
 class SystemClock final : public Clock {
  public:

@@ -16,6 +16,9 @@
 namespace threefs::keeper {
 namespace {
 
+using control::Channel;
+using control::Received;
+
 using mounter::FailureKind;
 
 constexpr uint32_t kDefaultDirectoryMode = 0750;

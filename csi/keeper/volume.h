@@ -13,9 +13,9 @@
 
 #include "client/base/clock.h"
 #include "client/base/status.h"
-#include "csi/keeper/channel.h"
 #include "csi/keeper/host.h"
 #include "csi/keeper/journal.h"
+#include "proto/channel/channel.h"
 #include "proto/mounter/control.pb.h"
 
 namespace threefs::keeper {
@@ -116,7 +116,7 @@ class Volume {
   const std::string mount_uuid_;
   VolumeState state_ = VolumeState::kNew;
   MountFds fds_;
-  Channel control_;
+  control::Channel control_;
   Child mounter_;  ///< pid 0: none
   Child unmount_;  ///< pid 0: none
   bool guarded_ = false;

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "client/base/clock.h"
-#include "csi/keeper/channel.h"
 #include "csi/keeper/host.h"
+#include "proto/channel/channel.h"
 
 namespace threefs::keeper {
 
@@ -62,7 +62,7 @@ class FakeHost final : public Host {
     last_mounter = child.pid;
     ++spawned;
     arguments = plan.arguments;
-    mounter_end = Channel(std::move(plan.control));
+    mounter_end = control::Channel(std::move(plan.control));
     return child;
   }
   void Kill(const Child& child, int signal) override {
@@ -100,7 +100,7 @@ class FakeHost final : public Host {
   std::vector<std::string> arguments;
   pid_t last_unmount = 0, last_mounter = 0;
   int spawned = 0;
-  Channel mounter_end;  ///< the test plays the newest mounter on it
+  control::Channel mounter_end;  ///< the test plays the newest mounter on it
 
  private:
   static UniqueFd AnyFd() { return UniqueFd(::dup(0)); }

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include "csi/keeper/channel.h"
+#include "proto/channel/channel.h"
 #include "proto/mounter/control.pb.h"
 
 namespace threefs {
@@ -28,9 +28,9 @@ constexpr uint64_t kFile = 2;
 constexpr size_t kInitAt = 64;  // in the state memfd: u32 length, then the INIT request
 
 struct FakeMounter {
-  keeper::Channel control{keeper::UniqueFd(3)};
-  std::vector<keeper::UniqueFd> fds;  // fuse, clones…, state
-  keeper::UniqueFd state_fd;
+  control::Channel channel{control::UniqueFd(3)};
+  std::vector<control::UniqueFd> fds;  // fuse, clones…, state
+  control::UniqueFd state_fd;
   std::string mode;
   bool successor = false;
   char* state = nullptr;
@@ -131,7 +131,7 @@ struct FakeMounter {
   }
 
   void Tell(const mounter::FromMounter& message) const {
-    if (!control.Send(message).ok()) ::_exit(5);
+    if (!channel.Send(message).ok()) ::_exit(5);
   }
 
   void SayFailed() const {
@@ -143,9 +143,9 @@ struct FakeMounter {
   }
 
   void Start() {
-    if (!control.WaitReadable(std::chrono::seconds(10))) ::_exit(6);
+    if (!channel.WaitReadable(std::chrono::seconds(10))) ::_exit(6);
     mounter::ToMounter message;
-    const auto received = control.Receive(&message, &fds);
+    const auto received = channel.Receive(&message, &fds);
     if (!received.ok() || !message.has_start()) ::_exit(7);
     const mounter::Start& start = message.start();
     if (fds.size() != start.clones() + 2) ::_exit(8);
@@ -196,8 +196,8 @@ struct FakeMounter {
       if (::poll(polls.data(), polls.size(), -1) < 0) continue;
       if (polls[0].revents != 0) {
         mounter::ToMounter message;
-        const auto received = control.Receive(&message);
-        if (!received.ok() || *received == keeper::Received::kClosed) polls[0].fd = -1;
+        const auto received = channel.Receive(&message);
+        if (!received.ok() || *received == control::Received::kClosed) polls[0].fd = -1;
         if (message.has_stop() && mode != "stubborn") ::_exit(0);
       }
       for (size_t i = 1; i < polls.size(); ++i) {

@@ -19,12 +19,16 @@
 #include <thread>
 #include <vector>
 
-#include "csi/keeper/channel.h"
 #include "csi/keeper/mount_table.h"
+#include "proto/channel/channel.h"
 #include "proto/mounter/control.pb.h"
 
 namespace threefs::keeper {
 namespace {
+
+using control::Channel;
+using control::Received;
+using control::UniqueFd;
 
 using std::chrono::seconds;
 

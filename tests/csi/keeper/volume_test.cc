@@ -16,6 +16,8 @@
 namespace threefs::keeper {
 namespace {
 
+using control::Received;
+
 class VolumeTest : public ::testing::Test {
  protected:
   VolumeTest()

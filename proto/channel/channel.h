@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "client/base/status.h"
-#include "csi/keeper/unique_fd.h"
+#include "proto/channel/unique_fd.h"
 
-namespace threefs::keeper {
+namespace threefs::control {
 
 /// The longest message either side accepts; a longer one is refused, not cut.
 inline constexpr size_t kMaxMessage = size_t{64} << 10;
@@ -79,4 +79,4 @@ class Listener {
   std::string path_;
 };
 
-}  // namespace threefs::keeper
+}  // namespace threefs::control

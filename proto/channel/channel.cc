@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "csi/keeper/channel.h"
+#include "proto/channel/channel.h"
 
 #include <fmt/core.h>
 #include <poll.h>
@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace threefs::keeper {
+namespace threefs::control {
 namespace {
 
 Status SystemError(std::string_view what) {
@@ -189,4 +189,4 @@ Result<Channel> Listener::Accept() const {
   return SystemError("accept");
 }
 
-}  // namespace threefs::keeper
+}  // namespace threefs::control

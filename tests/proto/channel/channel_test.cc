@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "csi/keeper/channel.h"
+#include "proto/channel/channel.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 
 #include "proto/mounter/control.pb.h"
 
-namespace threefs::keeper {
+namespace threefs::control {
 namespace {
 
 mounter::KeeperRequest Request(const std::string& volume) {
@@ -111,4 +111,4 @@ TEST(ListenerTest, IsPrivateReplacesAStaleFileAndRefusesALivingOne) {
 }
 
 }  // namespace
-}  // namespace threefs::keeper
+}  // namespace threefs::control

@@ -6,7 +6,7 @@
 
 #include <utility>
 
-namespace threefs::keeper {
+namespace threefs::control {
 
 class UniqueFd {
  public:
@@ -33,4 +33,4 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-}  // namespace threefs::keeper
+}  // namespace threefs::control
