@@ -55,6 +55,7 @@ struct ClusterOptions {
   bool dynamic_stripe = true;
   bool keep_session = true;  ///< false: tools that never write
   Duration refresh_interval = 10s;
+  uint64_t seed = 0;  ///< of every random choice; 0: the kernel's (simulation gives one)
 };
 
 /// One loop's clients. All references live as long as the Cluster.

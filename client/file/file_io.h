@@ -16,7 +16,7 @@
 #include "client/meta/meta_client.h"
 #include "client/mgmtd/op_context.h"
 #include "client/runtime/task.h"
-#include "client/schema/meta.h"
+#include "client/schema/meta_rpc.h"
 #include "client/storage/storage_client.h"
 
 namespace threefs::file {
@@ -33,13 +33,15 @@ struct SyncOptions {
   /// true: fsync, the server asks storage for the length. false: the hint of our own writes is
   /// enough.
   bool exact = true;
-  std::optional<int64_t> atime, mtime;  ///< microseconds
+  std::optional<int64_t> atime{}, mtime{};  ///< microseconds
 };
 
 class FileIo {
  public:
-  static std::unique_ptr<FileIo> Create(meta::MetaClient& meta, storage::StorageClient& storage,
-                                        mgmtd::MgmtdClient& mgmtd, bool dynamic_stripe);
+  /// All references outlive this. `io_timeout`: when the caller set no deadline.
+  static std::unique_ptr<FileIo> Create(Loop& loop, meta::MetaClient& meta,
+                                        storage::StorageClient& storage, mgmtd::MgmtdClient& mgmtd,
+                                        Duration io_timeout);
   virtual ~FileIo() = default;
 
   /// [offset, offset+length) clipped to `file_length` (default: file->length()).
@@ -56,6 +58,9 @@ class FileIo {
                                                      uint64_t length) = 0;
   /// Makes [0, length) exist at least (fallocate without keep-size); never shortens.
   virtual Task<Result<schema::meta::Inode>> Extend(OpContext op, FileRef file, uint64_t length) = 0;
+  /// [offset, offset+length) reads as zeros afterwards, the length stays (fallocate PUNCH_HOLE |
+  /// KEEP_SIZE). Whole chunks are removed; edges, and the chunk the file ends in, are overwritten.
+  virtual Task<Status> PunchHole(OpContext op, FileRef file, uint64_t offset, uint64_t length) = 0;
   /// Length by the chunks themselves (one query a chain).
   virtual Task<Result<uint64_t>> QueryLength(OpContext op, FileRef file) = 0;
   /// Tells the meta server about our writes. The inode afterwards, also put into `file`.

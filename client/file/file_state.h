@@ -13,8 +13,9 @@
 #include <vector>
 
 #include "client/base/status.h"
+#include "client/layout/layout.h"
 #include "client/mgmtd/routing_table.h"
-#include "client/schema/meta.h"
+#include "client/schema/meta_rpc.h"
 
 namespace threefs::file {
 
@@ -24,14 +25,18 @@ class FileState {
   /// sense.
   static Result<std::shared_ptr<FileState>> FromInode(const schema::meta::Inode& inode);
 
-  [[nodiscard]] uint64_t inode_id() const { return inode_id_; }
-  [[nodiscard]] uint32_t chunk_size() const { return chunk_size_; }
-  [[nodiscard]] uint32_t stripe_size() const {
-    return static_cast<uint32_t>(chain_indexes_.size());
-  }
+  /// What never changes.
+  struct Shape {
+    uint64_t inode_id = 0;
+    uint32_t chunk_size = 0;
+    uint32_t stripe_size = 0;
+  };
+  [[nodiscard]] const Shape& shape() const { return shape_; }
 
-  /// A newer view from a meta server (stat, open, sync, close, setAttr …).
-  void OnInode(const schema::meta::Inode& inode);
+  /// A view from a meta server (stat, open, sync, close, setAttr …); older ones than known are
+  /// ignored. `truncated_by_us`: our own truncation just ended, earlier writes no longer count for
+  /// the length.
+  void OnInode(const schema::meta::Inode& inode, bool truncated_by_us = false);
   /// The length readers of this process see.
   [[nodiscard]] uint64_t length() const;
   [[nodiscard]] uint32_t dyn_stripe() const;
@@ -42,10 +47,11 @@ class FileState {
   /// Every chain that may hold chunks (limited by the dynamic stripe), each once.
   [[nodiscard]] Result<std::vector<uint32_t>> Chains(const mgmtd::RoutingTable& routing) const;
 
-  /// Around a write: Begin gives the truncate version it is seen under, End says how far it got
-  /// (nullopt: failed, what storage holds is unknown).
+  /// Around a write: Begin gives the truncate version it is seen under; End says up to where it got
+  /// (0: nothing) and whether that is all of it. After a part failed only storage knows the length,
+  /// and hints stop until an exact sync.
   uint64_t BeginWrite();
-  void EndWrite(uint64_t truncate_version, std::optional<uint64_t> end);
+  void EndWrite(uint64_t truncate_version, uint64_t end, bool whole);
   /// Writes since the last exact sync.
   [[nodiscard]] bool dirty() const;
 
@@ -63,11 +69,8 @@ class FileState {
   FileState() = default;
 
   // Constant after construction.
-  uint64_t inode_id_ = 0;
-  uint32_t table_id_ = 0;
-  uint32_t table_version_ = 0;
-  uint32_t chunk_size_ = 0;
-  std::vector<uint32_t> chain_indexes_;
+  Shape shape_;
+  layout::StripeMap stripe_;
 
   mutable std::mutex mutex_;
   uint64_t length_ = 0;            // the server's

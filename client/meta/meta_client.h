@@ -21,17 +21,17 @@
 #include "client/runtime/loop.h"
 #include "client/runtime/sync.h"
 #include "client/runtime/task.h"
-#include "client/schema/meta.h"
+#include "client/schema/meta_rpc.h"
 
 namespace threefs::meta {
 
 struct MetaOptions {
+  uint64_t seed = 0;               ///< of every random choice; 0: the kernel's
   schema::ClientId client;         ///< sent with every request
   Duration io_timeout = 60s;       ///< when the caller set no deadline
   Duration rpc_timeout = 5s;       ///< one try (3fs/meta.md §12.2)
   Duration first_backoff = 100ms;  ///< doubles up to max_backoff; shorter than 3FS's 500 ms
   Duration max_backoff = 2s;
-  size_t max_concurrent = 128;
 };
 
 /// 3fs/meta.md §12.3.

@@ -16,7 +16,7 @@
 #include "client/base/uuid.h"
 #include "client/meta/meta_client.h"
 #include "client/mgmtd/op_context.h"
-#include "client/schema/meta.h"
+#include "client/schema/meta_rpc.h"
 
 namespace threefs::meta {
 
@@ -52,7 +52,7 @@ struct OpenArgs {
   /// x86-64 open(2) bits whatever this machine is (3fs/meta.md §6).
   int32_t flags = 0;
   /// The write session; required for write access, dropped for read-only.
-  std::optional<Uuid> session;
+  std::optional<Uuid> session{};
   bool dyn_stripe = false;
 };
 /// needTruncate in the answer: FileIo::Truncate to 0 must follow.
@@ -61,16 +61,16 @@ Reply<method::Open> Open(MetaClient& client, OpContext op, PathAt at, OpenArgs a
 struct CreateArgs {
   OpenArgs open;
   uint32_t perm = 0644;
-  std::optional<schema::meta::Layout> layout;  ///< none: the directory's
-  Uuid request_id;
+  std::optional<schema::meta::Layout> layout{};  ///< none: the directory's
+  Uuid request_id{};
 };
 Reply<method::Create> Create(MetaClient& client, OpContext op, PathAt at, CreateArgs args);
 
 struct MkdirArgs {
   uint32_t perm = 0755;
   bool recursive = false;
-  std::optional<schema::meta::Layout> layout;
-  Uuid request_id;
+  std::optional<schema::meta::Layout> layout{};
+  Uuid request_id{};
 };
 Reply<method::Mkdirs> Mkdirs(MetaClient& client, OpContext op, PathAt at, MkdirArgs args);
 Reply<method::Symlink> Symlink(MetaClient& client, OpContext op, PathAt at, std::string target,
@@ -87,8 +87,8 @@ Reply<method::Remove> Remove(MetaClient& client, OpContext op, PathAt at, Remove
                              std::optional<uint64_t> inode = {}, Uuid request_id = {});
 struct RenameArgs {
   bool move_to_trash = false;
-  std::optional<uint64_t> inode;  ///< of the source, as seen before (moveToTrash)
-  Uuid request_id;
+  std::optional<uint64_t> inode{};  ///< of the source, as seen before (moveToTrash)
+  Uuid request_id{};
 };
 Reply<method::Rename> Rename(MetaClient& client, OpContext op, PathAt from, PathAt to,
                              RenameArgs args = {});
@@ -96,10 +96,10 @@ Reply<method::Rename> Rename(MetaClient& client, OpContext op, PathAt from, Path
 /// Only what is set is changed; times are whole seconds to the server, SET_TO_NOW is the caller's
 /// clock.
 struct AttrChange {
-  std::optional<uint32_t> uid, gid, perm;
-  std::optional<int64_t> atime, mtime;  ///< microseconds
-  std::optional<schema::meta::Layout> layout;
-  std::optional<uint32_t> iflags;
+  std::optional<uint32_t> uid{}, gid{}, perm{};
+  std::optional<int64_t> atime{}, mtime{};  ///< microseconds
+  std::optional<schema::meta::Layout> layout{};
+  std::optional<uint32_t> iflags{};
   uint32_t dyn_stripe = 0;  ///< 0: leave
 };
 Reply<method::SetAttr> SetAttr(MetaClient& client, OpContext op, PathAt at, AttrChange change,
@@ -108,15 +108,15 @@ Reply<method::SetAttr> SetAttr(MetaClient& client, OpContext op, PathAt at, Attr
 struct SyncArgs {
   bool update_length = false;
   bool truncated = false;
-  std::optional<int64_t> atime, mtime;
-  std::optional<schema::meta::VersionedLength> hint;  ///< none: the server asks storage (exact)
+  std::optional<int64_t> atime{}, mtime{};
+  std::optional<schema::meta::VersionedLength> hint{};  ///< none: the server asks storage (exact)
 };
 Reply<method::Sync> Sync(MetaClient& client, OpContext op, uint64_t inode, SyncArgs args);
 
 struct CloseArgs {
-  std::optional<Uuid> session;  ///< the write session that ends
+  std::optional<Uuid> session{};  ///< the write session that ends
   bool update_length = false;
-  std::optional<int64_t> atime, mtime;
+  std::optional<int64_t> atime{}, mtime{};
 };
 Reply<method::Close> Close(MetaClient& client, OpContext op, uint64_t inode, CloseArgs args);
 Reply<method::PruneSession> PruneSessions(MetaClient& client, OpContext op,
@@ -125,8 +125,7 @@ Reply<method::PruneSession> PruneSessions(MetaClient& client, OpContext op,
 /// The identity the token stands for, as the server sees it; kAuthenticationFail when it does not
 /// know the token.
 Reply<method::Authenticate> Authenticate(MetaClient& client, OpContext op);
-enum class DirLock : uint8_t { kTryLock = 0, kPreempt = 1, kUnlock = 2, kClear = 3 };
 Reply<method::LockDirectory> LockDirectory(MetaClient& client, OpContext op, uint64_t inode,
-                                           DirLock action);
+                                           schema::meta::LockAction action);
 
 }  // namespace threefs::meta

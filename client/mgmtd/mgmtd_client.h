@@ -21,7 +21,7 @@
 #include "client/runtime/loop.h"
 #include "client/runtime/sync.h"
 #include "client/runtime/task.h"
-#include "client/schema/mgmtd.h"
+#include "client/schema/mgmtd_rpc.h"
 
 namespace threefs::mgmtd {
 

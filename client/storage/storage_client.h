@@ -21,7 +21,8 @@
 #include "client/rpc/client.h"
 #include "client/runtime/loop.h"
 #include "client/runtime/task.h"
-#include "client/schema/storage.h"
+#include "client/schema/storage_rpc.h"
+#include "client/storage/storage_stats.h"
 
 namespace threefs::storage {
 
@@ -60,11 +61,12 @@ struct TruncateOp {
   bool only_extend = false;  ///< never shortens
 };
 
-/// All chunks of the file on that chain with index ≥ first.
+/// All chunks of the file on that chain with first ≤ index < end.
 struct ChunkRange {
   uint32_t chain_id = 0;
   uint64_t inode = 0;
   uint32_t first = 0;
+  uint32_t end = 0;  ///< 0: no upper bound
 };
 struct RemoveOutcome {
   uint32_t removed = 0;
@@ -77,6 +79,7 @@ struct LastChunk {
 };
 
 struct StorageOptions {
+  uint64_t seed = 0;  ///< of every random choice; 0: the kernel's
   schema::ClientId client;
   Duration io_timeout = 60s;   ///< when the caller set no deadline
   Duration rpc_timeout = 10s;  ///< first try; doubles to max_rpc_timeout (3fs/storage.md §3.4)
@@ -97,9 +100,6 @@ struct StorageOptions {
   /// Sequence numbers and request ids start here; never lower than before for one client uuid.
   uint64_t first_sequence = 1;
 };
-
-/// Written on the loop, read racily by metrics.
-struct StorageStats;
 
 class StorageClient {
  public:
