@@ -95,25 +95,40 @@ struct IBConnectConfig {
   uint8_t gid_index = 0;
   uint16_t pkey_index = 0;
   uint32_t start_psn = 0;
-  uint8_t min_rnr_timer = 1;
-  uint8_t timeout = 14;
-  uint8_t retry_cnt = 7;
+  uint8_t min_rnr_timer = 0;
+  uint8_t timeout = 0;
+  uint8_t retry_cnt = 0;
   uint8_t rnr_retry = 0;
-  uint32_t max_sge = 16;
-  uint32_t max_rdma_wr = 128;
-  uint32_t max_rdma_wr_per_post = 32;
-  uint32_t max_rd_atomic = 16;
-  uint32_t buf_size = 16384;
-  uint32_t send_buf_cnt = 32;
-  uint32_t buf_ack_batch = 8;
-  uint32_t buf_signal_batch = 8;
-  uint32_t event_ack_batch = 128;
+  uint32_t max_sge = 0;
+  uint32_t max_rdma_wr = 0;
+  uint32_t max_rdma_wr_per_post = 0;
+  uint32_t max_rd_atomic = 0;
+  uint32_t buf_size = 0;
+  uint32_t send_buf_cnt = 0;
+  uint32_t buf_ack_batch = 0;
+  uint32_t buf_signal_batch = 0;
+  uint32_t event_ack_batch = 0;
   bool record_latency_per_peer = false;
   SERDE_FIELDS(sl, traffic_class, gid_index, pkey_index, start_psn, min_rnr_timer, timeout,
                retry_cnt, rnr_retry, max_sge, max_rdma_wr, max_rdma_wr_per_post, max_rd_atomic,
                buf_size, send_buf_cnt, buf_ack_batch, buf_signal_batch, event_ack_batch,
                record_latency_per_peer)
 };
+/// What the reference proposes (3fs/wire.md §7.3).
+inline IBConnectConfig DefaultConnectConfig() {
+  return {.min_rnr_timer = 1,
+          .timeout = 14,
+          .retry_cnt = 7,
+          .max_sge = 16,
+          .max_rdma_wr = 128,
+          .max_rdma_wr_per_post = 32,
+          .max_rd_atomic = 16,
+          .buf_size = 16384,
+          .send_buf_cnt = 32,
+          .buf_ack_batch = 8,
+          .buf_signal_batch = 8,
+          .event_ack_batch = 128};
+}
 struct IBConnectReq {
   IBConnectInfo base{};
   uint8_t target_dev = 0;
