@@ -55,9 +55,9 @@ test-sim: build
 unit: build
 	@$(STEP) unit 300 $(CTEST) --test-dir $(OUT) -j $(JOBS) -L unit
 
-## tidy        layer rules, budgets, format and clang-tidy
+## tidy        layer rules, budgets, format and clang-tidy (FULL=1: every file, also those known to be clean)
 tidy: build
-	@$(STEP) tidy 1800 $(CTEST) --test-dir $(OUT) -L tidy
+	@THREEFS_TIDY_FULL=$(FULL) $(STEP) tidy 1800 $(CTEST) --test-dir $(OUT) -L tidy
 
 ## golden      wire vectors, both ways (DIR=folder with *.jsonl)
 golden: build

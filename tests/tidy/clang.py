@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """clang-format, clang-tidy and stand-alone headers over the tree. Usage: clang.py format|headers|tidy ROOT BUILD [FILE...]
 
-`headers` and `tidy` run in parallel and skip what was clean before: a file's key hashes it, every header of ours it reaches, its
-flags and .clang-tidy. Keys of clean files live in BUILD/tidy-cache; the tree is never written to.
+`headers` and `tidy` run in parallel and skip what was found clean before: a file's key hashes its text, every header of ours it
+reaches, its flags and .clang-tidy, so nothing that changed is skipped. Keys of clean files are remembered in BUILD/tidy-cache and
+in clean.txt beside this script: a full run takes minutes a core, which a fresh checkout should not pay for files nobody touched.
+`record ROOT BUILD` writes clean.txt anew from what is known to be clean. THREEFS_TIDY_FULL=1 ignores both memories.
 """
 import concurrent.futures
 import hashlib
@@ -21,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import source  # noqa: E402
 
 ROOMS = ("client", "mounter", "csi", "tools")
+CLEAN = pathlib.Path(__file__).resolve().parent / "clean.txt"
 
 
 class Tree:
@@ -28,7 +31,10 @@ class Tree:
         self.root, self.build = root, build
         self.cache = build / "tidy-cache"
         self.cache.mkdir(exist_ok=True)
-        self.reached, self.digests = {}, {}
+        self.digests, self.memory = {}, set()
+        if os.environ.get("THREEFS_TIDY_FULL") != "1":
+            self.memory = {p.name for p in self.cache.iterdir()}
+            self.memory |= {line.split()[0] for line in CLEAN.read_text().splitlines() if line[:1] != "#"} if CLEAN.exists() else set()
         self.commands = {}
         for entry in json.loads((build / "compile_commands.json").read_text()):
             path = pathlib.Path(entry["file"])
@@ -43,9 +49,14 @@ class Tree:
     def headers_of(self, name: str, seen=None) -> set:
         seen = set() if seen is None else seen
         for _, header, quoted in source.includes((self.root / name).read_text(errors="replace")):
-            if quoted and header not in seen and (self.root / header).exists():
+            if not quoted or header in seen:
+                continue
+            generated = re.sub(r"(\.grpc)?\.pb\.h$", ".proto", header)
+            if (self.root / header).exists():
                 seen.add(header)
                 self.headers_of(header, seen)
+            elif generated != header and (self.root / generated).exists():
+                seen.add(generated)
         return seen
 
     def flags(self, name: str) -> list:
@@ -60,14 +71,16 @@ class Tree:
         return result
 
     def key(self, kind: str, name: str, flags: list) -> str:
-        parts = [kind, name, self.digest(name), " ".join(flags), self.digest(".clang-tidy")]
+        # Flags of a preset (sanitizers, position) and this machine's paths do not decide what clang-tidy says.
+        kept = sorted({f for f in flags if f.startswith(("-D", "-std")) and str(self.root) not in f})
+        parts = [kind, name, self.digest(name), " ".join(kept), self.digest(".clang-tidy")]
         parts += [h + self.digest(h) for h in sorted(self.headers_of(name))]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
     def run_cached(self, kind: str, jobs: list) -> int:
         """jobs: (file, flags, command). Prints findings; returns how many files are not clean."""
         todo = [(n, c, self.cache / self.key(kind, n, f)) for n, f, c in jobs]
-        fresh = [job for job in todo if not job[2].exists()]
+        fresh = [job for job in todo if job[2].name not in self.memory]
         print(f"{kind}: {len(todo)} files, {len(todo) - len(fresh)} known to be clean", flush=True)
         bad, start = 0, time.time()
         workers = int(os.environ.get("THREEFS_TIDY_JOBS", os.cpu_count() or 2))
@@ -101,7 +114,7 @@ def check_format(root: pathlib.Path, only: list) -> int:
     return 1 if wrong or done.returncode else 0
 
 
-def check_headers(tree: Tree, only: list) -> int:
+def header_jobs(tree: Tree, only: list) -> list:
     """A header with a .cc of its own stands first in it, so the build proves it; the others are compiled alone here."""
     jobs = []
     rooms = {}
@@ -119,15 +132,24 @@ def check_headers(tree: Tree, only: list) -> int:
         flags = tree.flags(rooms[folder])
         jobs.append((name, flags, ["clang++-19", "-fsyntax-only", "-x", "c++", "-Wno-pragma-once-outside-header",
                                    *flags, str(tree.root / name)]))
-    return 1 if tree.run_cached("headers", jobs) else 0
+    return jobs
 
 
-def check_tidy(tree: Tree, only: list) -> int:
-    jobs = []
-    for name in sorted(tree.commands):
-        if name.split("/")[0] in ROOMS and (not only or name in only):
-            jobs.append((name, tree.flags(name), ["clang-tidy-19", "--quiet", "-p", str(tree.build), str(tree.root / name)]))
-    return 1 if tree.run_cached("tidy", jobs) else 0
+def tidy_jobs(tree: Tree, only: list) -> list:
+    return [(name, tree.flags(name), ["clang-tidy-19", "--quiet", "-p", str(tree.build), str(tree.root / name)])
+            for name in sorted(tree.commands) if name.split("/")[0] in ROOMS and (not only or name in only)]
+
+
+def record(tree: Tree) -> int:
+    """Writes clean.txt: the keys of the present files that are known to be clean."""
+    lines = []
+    for kind, jobs in (("tidy", tidy_jobs(tree, [])), ("headers", header_jobs(tree, []))):
+        keys = [(tree.key(kind, n, f), n) for n, f, _ in jobs]
+        lines += [f"{key} {name}" for key, name in keys if key in tree.memory]
+        print(f"{kind}: {sum(k in tree.memory for k, _ in keys)} of {len(keys)} files are known to be clean")
+    CLEAN.write_text("# Contents that clang-tidy and the header check found clean: see clang.py. Written by `clang.py record`.\n"
+                     + "".join(line + "\n" for line in sorted(lines, key=lambda x: x.split()[1])))
+    return 0
 
 
 def main() -> int:
@@ -137,7 +159,10 @@ def main() -> int:
     if kind == "format":
         return check_format(root, only)
     tree = Tree(root, build)
-    return check_headers(tree, only) if kind == "headers" else check_tidy(tree, only)
+    if kind == "record":
+        return record(tree)
+    jobs = header_jobs(tree, only) if kind == "headers" else tidy_jobs(tree, only)
+    return 1 if tree.run_cached(kind, jobs) else 0
 
 
 if __name__ == "__main__":
