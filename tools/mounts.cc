@@ -47,7 +47,7 @@ Result<mounter::KeeperReply> Ask(const std::string& socket, mounter::KeeperReque
   }
   if (reply.has_failure()) {
     const bool missing = reply.failure().kind() == mounter::FAILURE_NOT_FOUND;
-    return Status(missing ? Code::kMetaNotFound : Code::kUnknown, reply.failure().sentence());
+    return Status(missing ? Code::kMetaNotFound : Code::kOSError, reply.failure().sentence());
   }
   return reply;
 }
