@@ -16,7 +16,7 @@ FILE_LINES, HEADER_LINES, FUNCTION_LINES, PUBLIC_METHODS, README_LINES = 700, 25
 
 # (rule, pattern, folders where it is allowed, what to do instead)
 BANNED = (
-    ("thread", r"\bstd::j?thread\b", ("client/runtime", "csi", "tools", "tests"), "run on a Loop or use RunBlocking"),
+    ("thread", r"\bstd::j?thread\b(?!::)", ("client/runtime", "csi", "tools", "tests"), "run on a Loop or use RunBlocking"),
     ("sleep", r"\b(?:u|nano)?sleep\s*\(|\bsleep_(?:for|until)\b|\bclock_nanosleep\b", ("tests/e2e", "tests/bench"),
      "wait for the event, or on a Loop timer"),
     ("rand", r"(?<!\.)(?<!->)\b(?:s?rand|random|drand48)\s*\(\s*\)|\bstd::random_device\b",
