@@ -213,7 +213,7 @@ Task<Result<std::unique_ptr<Cluster>>> Cluster::Open(std::vector<Loop*> loops,
   CO_TRY(CheckOptions(options));
   for (const std::string& a : options.mgmtd_addresses) {
     // A name may fail to resolve now and do so later; a text of no sense never will.
-    const auto form = co_await net::Resolve(pool, a);
+    const auto form = co_await net::ResolveAddress(pool, a);
     if (form.code() != Code::kInvalidFormat) continue;
     co_return Status(Code::kInvalidArg,
                      fmt::format("'{}' is no mgmtd address; write RDMA://ip:port, TCP://ip:port or "

@@ -98,7 +98,9 @@ Task<Result<Bytes>> MetaClientImpl::Try(CallContext ctx, uint16_t method, serde:
 // False: the deadline or cancellation comes first.
 Task<bool> MetaClientImpl::Wait(CallContext ctx, Duration backoff, const Tries* tries) {
   if (ctx.cancelled()) co_return false;
-  const TimePoint until = loop_.Now() + backoff;
+  const TimePoint until =
+      loop_.Now() + backoff -
+      Duration(static_cast<int64_t>(0.5 * rng_.Unit() * static_cast<double>(backoff.count())));
   if (until >= ctx.deadline) co_return false;
   if (tries->last.code() == Code::kMgmtdClientMetaServiceNotAvailable) {
     co_await mgmtd_.NewerThan(mgmtd_.routing()->version(), until);

@@ -51,7 +51,7 @@ Task<Result<PrimaryFinder::Probe>> PrimaryFinder::Ask(CallContext ctx, net::Addr
 Task<Status> PrimaryFinder::Resolve(std::deque<net::Address>* queue) {
   Status worst;
   for (const std::string& text : options_.addresses) {
-    auto addresses = co_await net::Resolve(pool_, text);
+    auto addresses = co_await net::ResolveAddress(pool_, text);
     if (!addresses.ok()) {
       worst = addresses.status();
       continue;

@@ -27,6 +27,7 @@ struct Core {
   mgmtd::MgmtdClient& mgmtd;
   const StorageOptions options;
   StorageStats stats;
+  Rng rng;
   TargetPicker picker;
   ChannelPool channels;
 

@@ -19,7 +19,8 @@ Core::Core(Loop& l, rpc::Client& r, mgmtd::MgmtdClient& m, StorageOptions o)
       rpc(r),
       mgmtd(m),
       options(std::move(o)),
-      picker(options.seed != 0 ? options.seed : Rng::FromKernel().Next()),
+      rng(options.seed != 0 ? Rng(options.seed) : Rng::FromKernel()),
+      picker(rng.Next()),
       channels(options.first_channel, options.channels, options.first_sequence),
       all_(options.max_requests),
       next_request_id_(options.first_sequence) {}
@@ -48,7 +49,10 @@ Task<Core::Admission> Core::Admit(uint32_t node_id, CallContext ctx) {
 }
 
 Task<bool> Core::WaitToRetry(CallContext ctx, Duration backoff, uint64_t stale) {
-  const TimePoint until = loop.Now() + backoff;
+  // Clients that failed together must not come back together.
+  const TimePoint until =
+      loop.Now() + backoff -
+      Duration(static_cast<int64_t>(0.5 * rng.Unit() * static_cast<double>(backoff.count())));
   if (ctx.cancelled() || until >= ctx.deadline) co_return false;
   if (stale != 0) {
     stats.routing_waits.Add();
