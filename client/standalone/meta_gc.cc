@@ -13,7 +13,7 @@
 
 namespace threefs::standalone::gc {
 
-namespace rpc = schema::meta;
+namespace wire = schema::meta;
 
 namespace {
 
@@ -28,20 +28,20 @@ int64_t RemovedAt(const std::string& name) {
 }
 
 // The directory `name` of `parent`, made when missing.
-Result<rpc::Inode> EnsureDirectory(MetaContext& ctx, const rpc::Inode& parent,
-                                   std::string_view name, uint32_t perm) {
-  TRY(const std::optional<rpc::DirEntry> found, records::FindEntry(ctx.txn, parent.id, name));
+Result<wire::Inode> EnsureDirectory(MetaContext& ctx, const wire::Inode& parent,
+                                    std::string_view name, uint32_t perm) {
+  TRY(const std::optional<wire::DirEntry> found, records::FindEntry(ctx.txn, parent.id, name));
   if (found) return records::LoadInode(ctx.txn, found->id);
   TRY(const uint64_t id, records::NextInodeId(ctx.txn));
-  rpc::Inode inode;
+  wire::Inode inode;
   inode.id = id;
   inode.acl = {0, 0, perm, 0};
   inode.atime = inode.ctime = inode.mtime = ctx.stamp_us;
-  inode.type = rpc::Directory{
+  inode.type = wire::Directory{
       .parent = parent.id, .layout = AsDirectory(parent)->layout, .name = std::string(name)};
-  rpc::DirEntry entry;
+  wire::DirEntry entry;
   entry.id = id;
-  entry.type = rpc::InodeType::kDirectory;
+  entry.type = wire::InodeType::kDirectory;
   entry.dir_acl = inode.acl;
   entry.parent = parent.id;
   entry.name = std::string(name);
@@ -51,10 +51,10 @@ Result<rpc::Inode> EnsureDirectory(MetaContext& ctx, const rpc::Inode& parent,
 }
 
 // A sub-directory its remover may not remove: the check before the removal did not reach it.
-Status MoveToOrphans(MetaContext& ctx, rpc::Inode dir, rpc::DirEntry entry) {
-  TRY(const rpc::Inode root, records::LoadInode(ctx.txn, rpc::kRootInodeId));
-  TRY(const rpc::Inode trash, EnsureDirectory(ctx, root, kTrashName, 0755));
-  TRY(const rpc::Inode orphans, EnsureDirectory(ctx, trash, kOrphansName, 0755));
+Status MoveToOrphans(MetaContext& ctx, wire::Inode dir, wire::DirEntry entry) {
+  TRY(const wire::Inode root, records::LoadInode(ctx.txn, wire::kRootInodeId));
+  TRY(const wire::Inode trash, EnsureDirectory(ctx, root, kTrashName, 0755));
+  TRY(const wire::Inode orphans, EnsureDirectory(ctx, trash, kOrphansName, 0755));
   if (AsDirectory(orphans) == nullptr) {
     return {Code::kMetaNotDirectory, "/trash/gc-orphans is no directory"};
   }
@@ -69,10 +69,10 @@ Status MoveToOrphans(MetaContext& ctx, rpc::Inode dir, rpc::DirEntry entry) {
   return {};
 }
 
-Status CollectChild(MetaContext& ctx, const rpc::DirEntry& dir, const rpc::DirEntry& child) {
+Status CollectChild(MetaContext& ctx, const wire::DirEntry& dir, const wire::DirEntry& child) {
   const uint32_t remover = dir.gc_info ? dir.gc_info->user : 0;
   const std::string path = (dir.gc_info ? dir.gc_info->orig_path : "") + "/" + child.name;
-  TRY(const std::optional<rpc::Inode> inode, records::FindInode(ctx.txn, child.id));
+  TRY(const std::optional<wire::Inode> inode, records::FindInode(ctx.txn, child.id));
   records::DeleteEntry(ctx.txn, child.parent, child.name);
   if (!inode) return {};
   if (AsDirectory(*inode) == nullptr) return ops::Unlink(ctx, *inode, path);
@@ -84,12 +84,12 @@ Status CollectChild(MetaContext& ctx, const rpc::DirEntry& dir, const rpc::DirEn
 
 }  // namespace
 
-Result<std::vector<rpc::DirEntry>> Due(MetaContext& ctx, int64_t file_before_us,
-                                       const std::string& after, size_t limit) {
-  std::vector<rpc::DirEntry> due;
-  TRY(records::ScanEntries(ctx.txn, rpc::kGcRootInodeId, after, [&](rpc::DirEntry entry) {
+Result<std::vector<wire::DirEntry>> Due(MetaContext& ctx, int64_t file_before_us,
+                                        const std::string& after, size_t limit) {
+  std::vector<wire::DirEntry> due;
+  TRY(records::ScanEntries(ctx.txn, wire::kGcRootInodeId, after, [&](wire::DirEntry entry) {
     // Directories ("d-") come first; files ("f-") are in the order of their removal.
-    const bool file = entry.type != rpc::InodeType::kDirectory;
+    const bool file = entry.type != wire::InodeType::kDirectory;
     if (file && RemovedAt(entry.name) > file_before_us) return false;
     due.push_back(std::move(entry));
     return due.size() < limit;
@@ -97,15 +97,15 @@ Result<std::vector<rpc::DirEntry>> Due(MetaContext& ctx, int64_t file_before_us,
   return due;
 }
 
-Result<bool> CollectDirectory(MetaContext& ctx, const rpc::DirEntry& entry, size_t limit) {
-  std::vector<rpc::DirEntry> children;
-  TRY(records::ScanEntries(ctx.txn, entry.id, "", [&](rpc::DirEntry child) {
+Result<bool> CollectDirectory(MetaContext& ctx, const wire::DirEntry& entry, size_t limit) {
+  std::vector<wire::DirEntry> children;
+  TRY(records::ScanEntries(ctx.txn, entry.id, "", [&](wire::DirEntry child) {
     children.push_back(std::move(child));
     return children.size() <= limit;
   }));
   const bool last = children.size() <= limit;
   if (!last) children.pop_back();
-  for (const rpc::DirEntry& child : children) TRY(CollectChild(ctx, entry, child));
+  for (const wire::DirEntry& child : children) TRY(CollectChild(ctx, entry, child));
   if (last) {
     records::DeleteInode(ctx.txn, entry.id);
     records::DeleteEntry(ctx.txn, entry.parent, entry.name);
@@ -113,13 +113,13 @@ Result<bool> CollectDirectory(MetaContext& ctx, const rpc::DirEntry& entry, size
   return last;
 }
 
-Result<std::optional<rpc::Inode>> ReadyFile(MetaContext& ctx, const rpc::DirEntry& entry) {
+Result<std::optional<wire::Inode>> ReadyFile(MetaContext& ctx, const wire::DirEntry& entry) {
   TRY(const bool open, records::HasSession(ctx.txn, entry.id));
-  if (open) return std::optional<rpc::Inode>();
+  if (open) return std::optional<wire::Inode>();
   return records::FindInode(ctx.txn, entry.id);
 }
 
-Status FinishFile(MetaContext& ctx, const rpc::DirEntry& entry) {
+Status FinishFile(MetaContext& ctx, const wire::DirEntry& entry) {
   records::DeleteInode(ctx.txn, entry.id);
   records::DeleteEntry(ctx.txn, entry.parent, entry.name);
   return {};

@@ -13,32 +13,32 @@ namespace {
 // What open and create have in common.
 struct OpenWish {
   int32_t flags = 0;
-  const std::optional<rpc::SessionInfo>* session = nullptr;
+  const std::optional<wire::SessionInfo>* session = nullptr;
   bool dyn_stripe = false;
 
-  [[nodiscard]] bool writes() const { return (flags & rpc::kOpenAccessMask) != 0; }
-  [[nodiscard]] bool truncates() const { return (flags & rpc::kOpenTruncate) != 0; }
+  [[nodiscard]] bool writes() const { return (flags & wire::kOpenAccessMask) != 0; }
+  [[nodiscard]] bool truncates() const { return (flags & wire::kOpenTruncate) != 0; }
 };
 
 uint32_t AccessBits(int32_t flags) {
-  switch (flags & rpc::kOpenAccessMask) {
+  switch (flags & wire::kOpenAccessMask) {
     case 0:
       return kRead;
-    case rpc::kOpenWriteOnly:
+    case wire::kOpenWriteOnly:
       return kWrite;
     default:
       return kRead | kWrite;
   }
 }
 
-Status CheckOpen(const MetaContext& ctx, const rpc::Inode& inode, const OpenWish& wish) {
-  if ((wish.flags & rpc::kOpenExclusive) != 0) return {Code::kMetaExists, "the file exists"};
+Status CheckOpen(const MetaContext& ctx, const wire::Inode& inode, const OpenWish& wish) {
+  if ((wish.flags & wire::kOpenExclusive) != 0) return {Code::kMetaExists, "the file exists"};
   if (AsDirectory(inode) != nullptr) {
     if (wish.writes() || wish.truncates()) return {Code::kMetaIsDirectory, "a directory"};
     return CheckAccess(inode.acl, ctx.user(), kRead);
   }
   if (AsFile(inode) == nullptr) return {Code::kMetaNotFile, "a symbolic link"};
-  if ((wish.flags & rpc::kOpenDirectory) != 0) {
+  if ((wish.flags & wire::kOpenDirectory) != 0) {
     return {Code::kMetaNotDirectory, "not a directory"};
   }
   if (wish.writes()) TRY(CheckMutable(inode.acl));
@@ -47,13 +47,13 @@ Status CheckOpen(const MetaContext& ctx, const rpc::Inode& inode, const OpenWish
 
 void StageSession(MetaContext& ctx, uint64_t inode, const OpenWish& wish) {
   if (!wish.writes() || !*wish.session) return;
-  const rpc::SessionInfo& session = **wish.session;
+  const wire::SessionInfo& session = **wish.session;
   records::StoreSession(ctx.txn, {inode, session.session, session.client, ctx.now_us});
 }
 
 // Stages what opening changes in an existing file.
-void ApplyOpen(MetaContext& ctx, rpc::Inode* inode, const OpenWish& wish) {
-  rpc::File* file = AsFile(*inode);
+void ApplyOpen(MetaContext& ctx, wire::Inode* inode, const OpenWish& wish) {
+  wire::File* file = AsFile(*inode);
   if (file == nullptr) return;
   bool changed = false;
   if (wish.writes() && ctx.user().uid != inode->acl.uid &&
@@ -70,23 +70,23 @@ void ApplyOpen(MetaContext& ctx, rpc::Inode* inode, const OpenWish& wish) {
   StageSession(ctx, inode->id, wish);
 }
 
-uint64_t WithEngineBit(const MetaContext& ctx, const rpc::Inode& parent, uint64_t id) {
+uint64_t WithEngineBit(const MetaContext& ctx, const wire::Inode& parent, uint64_t id) {
   const bool engine =
-      ctx.options.enable_new_chunk_engine || (parent.acl.iflags & rpc::kIflagChunkEngine) != 0;
-  return engine ? id | rpc::kInodeIdChunkEngine : id;
+      ctx.options.enable_new_chunk_engine || (parent.acl.iflags & wire::kIflagChunkEngine) != 0;
+  return engine ? id | wire::kInodeIdChunkEngine : id;
 }
 
 // O_TRUNC of a long file nobody writes: the entry gets a new inode, the old one is GC's (§8.2).
 // True: done, in `inode`.
-Result<bool> ReplaceLongFile(MetaContext& ctx, const PathWalker& walker, rpc::Inode* inode) {
-  const rpc::File* file = AsFile(*inode);
+Result<bool> ReplaceLongFile(MetaContext& ctx, const PathWalker& walker, wire::Inode* inode) {
+  const wire::File* file = AsFile(*inode);
   if (!ctx.options.otrunc_replace_file || file == nullptr || !walker.last_step()) return false;
   if (inode->nlink != 1 || file->length < ctx.options.otrunc_replace_file_threshold) return false;
   TRY(const bool busy, records::HasSession(ctx.txn, inode->id));
   if (busy) return false;
   const auto& [parent_id, name] = *walker.last_step();
-  TRY(const rpc::Inode parent, records::LoadInode(ctx.txn, parent_id));
-  TRY(std::optional<rpc::DirEntry> entry, records::FindEntry(ctx.txn, parent_id, name));
+  TRY(const wire::Inode parent, records::LoadInode(ctx.txn, parent_id));
+  TRY(std::optional<wire::DirEntry> entry, records::FindEntry(ctx.txn, parent_id, name));
   if (!entry || entry->id != inode->id) return false;
   TRY(const std::string path, EntryPath(ctx.txn, parent, name));
   TRY(const uint64_t id, records::NextInodeId(ctx.txn));
@@ -102,12 +102,12 @@ Result<bool> ReplaceLongFile(MetaContext& ctx, const PathWalker& walker, rpc::In
   return true;
 }
 
-Result<rpc::OpenRsp> OpenAt(MetaContext& ctx, PathWalker& walker, const rpc::PathAt& path,
-                            const OpenWish& wish) {
+Result<wire::OpenRsp> OpenAt(MetaContext& ctx, PathWalker& walker, const wire::PathAt& path,
+                             const OpenWish& wish) {
   const bool by_inode = !path.path.has_value();
-  TRY(rpc::Inode inode, walker.Resolve(path, rpc::kAtSymlinkFollow, by_inode));
+  TRY(wire::Inode inode, walker.Resolve(path, wire::kAtSymlinkFollow, by_inode));
   TRY(CheckOpen(ctx, inode, wish));
-  rpc::OpenRsp rsp;
+  wire::OpenRsp rsp;
   if (wish.truncates()) {
     bool replaced = false;
     if (!by_inode) {
@@ -120,24 +120,24 @@ Result<rpc::OpenRsp> OpenAt(MetaContext& ctx, PathWalker& walker, const rpc::Pat
   return rsp;
 }
 
-Result<rpc::Inode> NewFile(MetaContext& ctx, rpc::Inode parent, const std::string& name,
-                           const rpc::CreateReq& req) {
+Result<wire::Inode> NewFile(MetaContext& ctx, wire::Inode parent, const std::string& name,
+                            const wire::CreateReq& req) {
   TRY(CheckParent(parent, ctx.who));
-  rpc::File file;
+  wire::File file;
   file.layout = req.layout ? *req.layout : AsDirectory(parent)->layout;
   TRY(const bool parent_changed, ctx.chains.Fill(&parent, &file.layout));
   if (ctx.options.dynamic_stripe && req.dyn_stripe) {
     file.dyn_stripe = std::min(ctx.options.dyn_stripe_initial, file.layout.stripe_size);
   }
   TRY(const uint64_t id, records::NextInodeId(ctx.txn));
-  rpc::Inode inode;
+  wire::Inode inode;
   inode.id = WithEngineBit(ctx, parent, id);
   inode.type = std::move(file);
   inode.acl.uid = ctx.user().uid;
   inode.acl.gid = (parent.acl.perm & kSetGid) != 0 ? parent.acl.gid : ctx.user().gid;
   inode.acl.perm = req.perm & kPermMask;
   inode.atime = inode.ctime = inode.mtime = ctx.stamp_us;
-  rpc::DirEntry entry;
+  wire::DirEntry entry;
   entry.id = inode.id;
   entry.uuid = req.base.uuid;
   entry.parent = parent.id;
@@ -149,11 +149,11 @@ Result<rpc::Inode> NewFile(MetaContext& ctx, rpc::Inode parent, const std::strin
 }
 
 // The path is (existing directory, one name), the form that can be replayed.
-Result<rpc::CreateRsp> CreateIn(MetaContext& ctx, const rpc::PathAt& path,
-                                const rpc::CreateReq& req, const OpenWish& wish) {
+Result<wire::CreateRsp> CreateIn(MetaContext& ctx, const wire::PathAt& path,
+                                 const wire::CreateReq& req, const OpenWish& wish) {
   PathWalker walker(ctx);
   TRY(const EntryPlace place, walker.ResolveEntry(path, /*need_exec=*/false));
-  rpc::CreateRsp rsp;
+  wire::CreateRsp rsp;
   if (!place.entry) {
     TRY(rsp.stat, NewFile(ctx, place.parent, place.name, req));
     StageSession(ctx, rsp.stat.id, wish);
@@ -164,10 +164,10 @@ Result<rpc::CreateRsp> CreateIn(MetaContext& ctx, const rpc::PathAt& path,
     StageSession(ctx, rsp.stat.id, wish);
     return rsp;
   }
-  if (place.entry->type == rpc::InodeType::kSymlink) {
+  if (place.entry->type == wire::InodeType::kSymlink) {
     return Status(Code::kMetaBusy, "the name is a symbolic link: open it");
   }
-  if (place.entry->type == rpc::InodeType::kDirectory) {
+  if (place.entry->type == wire::InodeType::kDirectory) {
     return Status(Code::kMetaIsDirectory, "the name is a directory");
   }
   TRY(CheckOpen(ctx, rsp.stat, wish));
@@ -178,19 +178,19 @@ Result<rpc::CreateRsp> CreateIn(MetaContext& ctx, const rpc::PathAt& path,
 
 }  // namespace
 
-Result<rpc::OpenRsp> Open(MetaContext& ctx, const rpc::OpenReq& req) {
+Result<wire::OpenRsp> Open(MetaContext& ctx, const wire::OpenReq& req) {
   PathWalker walker(ctx);
   return OpenAt(ctx, walker, req.path, {req.flags, &req.session, req.dyn_stripe});
 }
 
-Result<rpc::CreateRsp> Create(MetaContext& ctx, const rpc::CreateReq& req) {
+Result<wire::CreateRsp> Create(MetaContext& ctx, const wire::CreateReq& req) {
   const OpenWish wish{req.flags, &req.session, req.dyn_stripe};
   SplitPath split = Split(*req.path.path);
   if (split.names.size() <= 1) return CreateIn(ctx, req.path, req, wish);
   PathWalker walker(ctx);
-  Result<rpc::OpenRsp> opened = OpenAt(ctx, walker, req.path, wish);
+  Result<wire::OpenRsp> opened = OpenAt(ctx, walker, req.path, wish);
   if (opened.ok()) {
-    return rpc::CreateRsp{.stat = std::move(opened->stat), .need_truncate = opened->need_truncate};
+    return wire::CreateRsp{.stat = std::move(opened->stat), .need_truncate = opened->need_truncate};
   }
   if (opened.code() != Code::kMetaNotFound || !walker.last_missing_in()) return opened.status();
   // As 3FS: behind a dangling link the directory is the one the link leads to, the name stays the

@@ -11,18 +11,18 @@ namespace threefs::standalone::ops {
 namespace {
 
 // True: the entry was made by this very request, whose answer got lost.
-bool IsReplay(const std::optional<rpc::DirEntry>& entry, const rpc::ReqBase& who) {
+bool IsReplay(const std::optional<wire::DirEntry>& entry, const wire::ReqBase& who) {
   return entry && !who.uuid.IsZero() && entry->uuid == who.uuid;
 }
 
-Result<rpc::Inode> NewDirectory(MetaContext& ctx, const rpc::Inode& parent, const std::string& name,
-                                const rpc::MkdirsReq& req) {
+Result<wire::Inode> NewDirectory(MetaContext& ctx, const wire::Inode& parent,
+                                 const std::string& name, const wire::MkdirsReq& req) {
   TRY(const uint64_t id, records::NextInodeId(ctx.txn));
-  rpc::Directory dir;
+  wire::Directory dir;
   dir.parent = parent.id;
   dir.name = name;
   dir.layout = req.layout ? *req.layout : AsDirectory(parent)->layout;
-  rpc::Inode inode;
+  wire::Inode inode;
   inode.id = id;
   inode.type = std::move(dir);
   inode.acl.uid = ctx.user().uid;
@@ -34,9 +34,9 @@ Result<rpc::Inode> NewDirectory(MetaContext& ctx, const rpc::Inode& parent, cons
     inode.acl.perm |= kSetGid;
   }
   inode.atime = inode.ctime = inode.mtime = ctx.stamp_us;
-  rpc::DirEntry entry;
+  wire::DirEntry entry;
   entry.id = inode.id;
-  entry.type = rpc::InodeType::kDirectory;
+  entry.type = wire::InodeType::kDirectory;
   entry.dir_acl = inode.acl;
   entry.uuid = req.base.uuid;
   entry.parent = parent.id;
@@ -48,13 +48,13 @@ Result<rpc::Inode> NewDirectory(MetaContext& ctx, const rpc::Inode& parent, cons
 
 }  // namespace
 
-Result<rpc::MkdirsRsp> Mkdirs(MetaContext& ctx, const rpc::MkdirsReq& req) {
+Result<wire::MkdirsRsp> Mkdirs(MetaContext& ctx, const wire::MkdirsReq& req) {
   PathWalker walker(ctx);
   TRY(MissingPath missing, walker.ResolveMissing(req.path));
   if (missing.names.empty()) {
     if (!IsReplay(missing.last, req.base)) return Status(Code::kMetaExists, "the path exists");
-    TRY(rpc::Inode inode, records::LoadInode(ctx.txn, missing.last->id));
-    return rpc::MkdirsRsp{.stat = std::move(inode)};
+    TRY(wire::Inode inode, records::LoadInode(ctx.txn, missing.last->id));
+    return wire::MkdirsRsp{.stat = std::move(inode)};
   }
   for (const std::string& name : missing.names) {
     if (name.size() > kMaxNameLength) {
@@ -73,49 +73,49 @@ Result<rpc::MkdirsRsp> Mkdirs(MetaContext& ctx, const rpc::MkdirsReq& req) {
   }
   TRY(CheckParent(missing.parent, ctx.who));
   TRY(ctx.chains.Check(req.layout ? *req.layout : AsDirectory(missing.parent)->layout));
-  rpc::Inode last = std::move(missing.parent);
+  wire::Inode last = std::move(missing.parent);
   for (const std::string& name : missing.names) {
     TRY(last, NewDirectory(ctx, last, name, req));
   }
-  return rpc::MkdirsRsp{.stat = std::move(last)};
+  return wire::MkdirsRsp{.stat = std::move(last)};
 }
 
-Result<rpc::SymlinkRsp> Symlink(MetaContext& ctx, const rpc::SymlinkReq& req) {
+Result<wire::SymlinkRsp> Symlink(MetaContext& ctx, const wire::SymlinkReq& req) {
   PathWalker walker(ctx);
   TRY(const EntryPlace place, walker.ResolveEntry(req.path, /*need_exec=*/true));
   if (place.entry) {
     if (!IsReplay(place.entry, req.base)) return Status(Code::kMetaExists, "the name exists");
-    TRY(rpc::Inode inode, records::LoadInode(ctx.txn, place.entry->id));
-    return rpc::SymlinkRsp{.stat = std::move(inode)};
+    TRY(wire::Inode inode, records::LoadInode(ctx.txn, place.entry->id));
+    return wire::SymlinkRsp{.stat = std::move(inode)};
   }
   TRY(CheckParent(place.parent, ctx.who));
   TRY(const uint64_t id, records::NextInodeId(ctx.txn));
-  rpc::Inode inode;
+  wire::Inode inode;
   inode.id = id;
-  inode.type = rpc::Symlink{req.target};
+  inode.type = wire::Symlink{req.target};
   inode.acl = {ctx.user().uid, ctx.user().gid, 0777, 0};
   inode.atime = inode.ctime = inode.mtime = ctx.stamp_us;
-  rpc::DirEntry entry;
+  wire::DirEntry entry;
   entry.id = id;
-  entry.type = rpc::InodeType::kSymlink;
+  entry.type = wire::InodeType::kSymlink;
   entry.uuid = req.base.uuid;
   entry.parent = place.parent.id;
   entry.name = place.name;
   records::StoreInode(ctx.txn, inode);
   records::StoreEntry(ctx.txn, entry);
-  return rpc::SymlinkRsp{.stat = std::move(inode)};
+  return wire::SymlinkRsp{.stat = std::move(inode)};
 }
 
-Result<rpc::HardLinkRsp> HardLink(MetaContext& ctx, const rpc::HardLinkReq& req) {
+Result<wire::HardLinkRsp> HardLink(MetaContext& ctx, const wire::HardLinkReq& req) {
   PathWalker to(ctx);
   TRY(const EntryPlace place, to.ResolveEntry(req.new_path, /*need_exec=*/true));
   if (place.entry) {
     if (!IsReplay(place.entry, req.base)) return Status(Code::kMetaExists, "the name exists");
-    TRY(rpc::Inode inode, records::LoadInode(ctx.txn, place.entry->id));
-    return rpc::HardLinkRsp{.stat = std::move(inode)};
+    TRY(wire::Inode inode, records::LoadInode(ctx.txn, place.entry->id));
+    return wire::HardLinkRsp{.stat = std::move(inode)};
   }
   PathWalker from(ctx);
-  TRY(rpc::Inode inode, from.Resolve(req.old_path, req.flags, /*check_refcount=*/true));
+  TRY(wire::Inode inode, from.Resolve(req.old_path, req.flags, /*check_refcount=*/true));
   if (inode.nlink == 0) return Status(Code::kMetaNotFound, "the file was removed");
   if (AsDirectory(inode) != nullptr) {
     return Status(Code::kMetaIsDirectory, "a directory cannot be linked");
@@ -127,7 +127,7 @@ Result<rpc::HardLinkRsp> HardLink(MetaContext& ctx, const rpc::HardLinkReq& req)
   TRY(CheckParent(place.parent, ctx.who));
   ++inode.nlink;
   inode.ctime = ctx.stamp_us;
-  rpc::DirEntry entry;
+  wire::DirEntry entry;
   entry.id = inode.id;
   entry.type = TypeOf(inode);
   entry.uuid = req.base.uuid;
@@ -135,7 +135,7 @@ Result<rpc::HardLinkRsp> HardLink(MetaContext& ctx, const rpc::HardLinkReq& req)
   entry.name = place.name;
   records::StoreInode(ctx.txn, inode);
   records::StoreEntry(ctx.txn, entry);
-  return rpc::HardLinkRsp{.stat = std::move(inode)};
+  return wire::HardLinkRsp{.stat = std::move(inode)};
 }
 
 }  // namespace threefs::standalone::ops

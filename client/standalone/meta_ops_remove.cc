@@ -15,22 +15,22 @@ namespace threefs::standalone::ops {
 namespace {
 
 struct RemovePlan {
-  rpc::Inode parent;
-  rpc::DirEntry entry;
-  rpc::Inode inode;
+  wire::Inode parent;
+  wire::DirEntry entry;
+  wire::Inode inode;
   bool to_gc = false;  ///< a directory with entries
 };
 
 // Where the entry is: by path, or, without one, the entry of the directory `parent`.
-Result<EntryPlace> Place(MetaContext& ctx, const rpc::RemoveReq& req) {
+Result<EntryPlace> Place(MetaContext& ctx, const wire::RemoveReq& req) {
   if (req.path.path) {
     PathWalker walker(ctx);
     return walker.ResolveEntry(req.path, /*need_exec=*/true);
   }
-  TRY(const rpc::Inode inode, records::LoadInode(ctx.txn, req.path.parent));
-  const rpc::Directory* dir = AsDirectory(inode);
+  TRY(const wire::Inode inode, records::LoadInode(ctx.txn, req.path.parent));
+  const wire::Directory* dir = AsDirectory(inode);
   if (dir == nullptr) return Status(Code::kMetaNotDirectory, "not a directory");
-  if (inode.id == rpc::kRootInodeId || inode.id == rpc::kGcRootInodeId) {
+  if (inode.id == wire::kRootInodeId || inode.id == wire::kGcRootInodeId) {
     return Status(Code::kMetaNoPermission, "a root directory cannot be removed");
   }
   EntryPlace place;
@@ -40,7 +40,7 @@ Result<EntryPlace> Place(MetaContext& ctx, const rpc::RemoveReq& req) {
   return place;
 }
 
-Status CheckDirectory(MetaContext& ctx, const rpc::RemoveReq& req, RemovePlan* plan) {
+Status CheckDirectory(MetaContext& ctx, const wire::RemoveReq& req, RemovePlan* plan) {
   TRY(const bool empty, records::DirectoryEmpty(ctx.txn, plan->inode.id));
   if (empty) return {};
   if (!req.recursive) return {Code::kMetaNotEmpty, "the directory is not empty"};
@@ -48,10 +48,10 @@ Status CheckDirectory(MetaContext& ctx, const rpc::RemoveReq& req, RemovePlan* p
   return CheckTreeRemovable(ctx, plan->inode);
 }
 
-Result<RemovePlan> Plan(MetaContext& ctx, const rpc::RemoveReq& req) {
+Result<RemovePlan> Plan(MetaContext& ctx, const wire::RemoveReq& req) {
   TRY(EntryPlace place, Place(ctx, req));
   if (!place.entry) return Status(Code::kMetaNotFound, "no such file or directory");
-  if (place.entry->id == rpc::kRootInodeId || place.entry->id == rpc::kGcRootInodeId) {
+  if (place.entry->id == wire::kRootInodeId || place.entry->id == wire::kGcRootInodeId) {
     return Status(Code::kMetaNoPermission, "a root directory cannot be removed");
   }
   if (req.inode_id && *req.inode_id != place.entry->id) {
@@ -66,24 +66,24 @@ Result<RemovePlan> Plan(MetaContext& ctx, const rpc::RemoveReq& req) {
   }
   TRY(CheckParent(plan.parent, ctx.who));
   if (req.check_type) {
-    const bool wants_dir = (req.at_flags & rpc::kAtRemoveDir) != 0;
-    if (wants_dir && plan.entry.type == rpc::InodeType::kFile) {
+    const bool wants_dir = (req.at_flags & wire::kAtRemoveDir) != 0;
+    if (wants_dir && plan.entry.type == wire::InodeType::kFile) {
       return Status(Code::kMetaNotDirectory, "not a directory");
     }
-    if (!wants_dir && plan.entry.type == rpc::InodeType::kDirectory) {
+    if (!wants_dir && plan.entry.type == wire::InodeType::kDirectory) {
       return Status(Code::kMetaIsDirectory, "a directory");
     }
   }
   TRY(CheckSticky(plan.parent.acl, plan.inode.acl.uid, ctx.user()));
   TRY(CheckMutable(plan.inode.acl));
-  if (plan.entry.type == rpc::InodeType::kDirectory) TRY(CheckDirectory(ctx, req, &plan));
+  if (plan.entry.type == wire::InodeType::kDirectory) TRY(CheckDirectory(ctx, req, &plan));
   return plan;
 }
 
 Status Apply(MetaContext& ctx, const RemovePlan& plan) {
   TRY(const std::string path, EntryPath(ctx.txn, plan.parent, plan.entry.name));
   records::DeleteEntry(ctx.txn, plan.entry.parent, plan.entry.name);
-  if (plan.entry.type != rpc::InodeType::kDirectory) return Unlink(ctx, plan.inode, path);
+  if (plan.entry.type != wire::InodeType::kDirectory) return Unlink(ctx, plan.inode, path);
   if (plan.to_gc) {
     MoveToGc(ctx, plan.inode, path);
   } else {
@@ -102,26 +102,26 @@ bool IsFinal(const Status& status) {
 
 }  // namespace
 
-void MoveToGc(MetaContext& ctx, rpc::Inode inode, const std::string& orig_path) {
+void MoveToGc(MetaContext& ctx, wire::Inode inode, const std::string& orig_path) {
   const bool dir = AsDirectory(inode) != nullptr;
-  rpc::DirEntry entry;
+  wire::DirEntry entry;
   entry.id = inode.id;
   entry.type = TypeOf(inode);
-  entry.gc_info = rpc::GcInfo{ctx.user().uid, orig_path};
-  entry.parent = rpc::kGcRootInodeId;
+  entry.gc_info = wire::GcInfo{ctx.user().uid, orig_path};
+  entry.parent = wire::kGcRootInodeId;
   entry.name = fmt::format("{}-{:016x}-{:016x}", dir ? 'd' : 'f', ctx.now_us, inode.id);
   inode.nlink = 0;
   inode.ctime = ctx.stamp_us;
   if (dir) {
     entry.dir_acl = inode.acl;
-    AsDirectory(inode)->parent = rpc::kGcRootInodeId;
+    AsDirectory(inode)->parent = wire::kGcRootInodeId;
     AsDirectory(inode)->name = entry.name;
   }
   records::StoreEntry(ctx.txn, entry);
   records::StoreInode(ctx.txn, inode);
 }
 
-Status Unlink(MetaContext& ctx, rpc::Inode inode, const std::string& orig_path) {
+Status Unlink(MetaContext& ctx, wire::Inode inode, const std::string& orig_path) {
   if (inode.nlink == 0) return {Code::kMetaInconsistent, "an entry leads to a removed file"};
   if (inode.nlink > 1) {
     --inode.nlink;
@@ -135,7 +135,7 @@ Status Unlink(MetaContext& ctx, rpc::Inode inode, const std::string& orig_path) 
   return {};
 }
 
-Status CheckTreeRemovable(MetaContext& ctx, const rpc::Inode& root) {
+Status CheckTreeRemovable(MetaContext& ctx, const wire::Inode& root) {
   const bool owner_only = ctx.options.recursive_remove_check_owner;
   TRY(CheckRecursiveRemove(root.acl, ctx.user(), owner_only));
   if (ctx.user().uid == 0) return {};
@@ -145,9 +145,9 @@ Status CheckTreeRemovable(MetaContext& ctx, const rpc::Inode& root) {
     const uint64_t dir = todo.front();
     todo.pop_front();
     Status refused;
-    TRY(records::ScanEntries(ctx.txn, dir, "", [&](const rpc::DirEntry& entry) {
+    TRY(records::ScanEntries(ctx.txn, dir, "", [&](const wire::DirEntry& entry) {
       --left;
-      if (entry.type == rpc::InodeType::kDirectory && entry.dir_acl) {
+      if (entry.type == wire::InodeType::kDirectory && entry.dir_acl) {
         refused = CheckRecursiveRemove(*entry.dir_acl, ctx.user(), owner_only);
         todo.push_back(entry.id);
       }
@@ -158,12 +158,12 @@ Status CheckTreeRemovable(MetaContext& ctx, const rpc::Inode& root) {
   return {};
 }
 
-Result<rpc::RemoveRsp> Remove(MetaContext& ctx, const rpc::RemoveReq& req) {
+Result<wire::RemoveRsp> Remove(MetaContext& ctx, const wire::RemoveReq& req) {
   const Uuid& client = req.base.client.uuid;
   const bool keep = ctx.options.idempotent_remove && !client.IsZero() && !req.base.uuid.IsZero();
   if (keep) {
     TRY(const std::optional<Outcome> before, records::FindOutcome(ctx.txn, client, req.base.uuid));
-    if (before && before->code == 0) return rpc::RemoveRsp{};
+    if (before && before->code == 0) return wire::RemoveRsp{};
     if (before) return Status(static_cast<Code>(before->code), before->message);
   }
   const Result<RemovePlan> plan = Plan(ctx, req);
@@ -174,7 +174,7 @@ Result<rpc::RemoveRsp> Remove(MetaContext& ctx, const rpc::RemoveReq& req) {
     ctx.commit_on_error = true;  // a failed plan has staged nothing but this record
   }
   TRY(std::move(end));
-  return rpc::RemoveRsp{};
+  return wire::RemoveRsp{};
 }
 
 }  // namespace threefs::standalone::ops

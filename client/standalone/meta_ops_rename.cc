@@ -14,8 +14,8 @@ constexpr std::string_view kTrash = "trash";
 struct RenamePlan {
   EntryPlace src;
   EntryPlace dest;
-  rpc::Inode moved;
-  std::optional<rpc::Inode> replaced;
+  wire::Inode moved;
+  std::optional<wire::Inode> replaced;
 };
 
 struct Ancestry {
@@ -23,20 +23,20 @@ struct Ancestry {
   bool in_trash = false;   ///< the directory is /trash or below it
 };
 
-Result<Ancestry> Climb(MetaContext& ctx, rpc::Inode dir, uint64_t looked_for) {
+Result<Ancestry> Climb(MetaContext& ctx, wire::Inode dir, uint64_t looked_for) {
   Ancestry seen;
   while (true) {
     seen.has_inode = seen.has_inode || dir.id == looked_for;
-    if (dir.id == rpc::kRootInodeId || dir.id == rpc::kGcRootInodeId) return seen;
-    const rpc::Directory* self = AsDirectory(dir);
+    if (dir.id == wire::kRootInodeId || dir.id == wire::kGcRootInodeId) return seen;
+    const wire::Directory* self = AsDirectory(dir);
     if (self == nullptr) return Status(Code::kMetaInconsistent, "a parent is no directory");
-    seen.in_trash = self->parent == rpc::kRootInodeId && self->name == kTrash;
+    seen.in_trash = self->parent == wire::kRootInodeId && self->name == kTrash;
     TRY(dir, records::LoadInode(ctx.txn, self->parent));
   }
 }
 
 // A directory into its own tree; a directory into /trash by somebody who may not remove it.
-Status CheckMovedDirectory(MetaContext& ctx, const rpc::RenameReq& req, const RenamePlan& plan) {
+Status CheckMovedDirectory(MetaContext& ctx, const wire::RenameReq& req, const RenamePlan& plan) {
   TRY(const Ancestry to, Climb(ctx, plan.dest.parent, plan.moved.id));
   if (to.has_inode) return {Code::kInvalidArg, "a directory cannot move into itself"};
   if (!to.in_trash || ctx.user().uid == 0) return {};
@@ -49,10 +49,10 @@ Status CheckMovedDirectory(MetaContext& ctx, const rpc::RenameReq& req, const Re
 }
 
 // Types and emptiness: what must hold before anybody's rights are asked.
-Status CheckReplacement(MetaContext& ctx, const rpc::RenameReq& req, const RenamePlan& plan) {
-  const bool moves_dir = plan.src.entry->type == rpc::InodeType::kDirectory;
+Status CheckReplacement(MetaContext& ctx, const wire::RenameReq& req, const RenamePlan& plan) {
+  const bool moves_dir = plan.src.entry->type == wire::InodeType::kDirectory;
   if (plan.dest.entry) {
-    const bool onto_dir = plan.dest.entry->type == rpc::InodeType::kDirectory;
+    const bool onto_dir = plan.dest.entry->type == wire::InodeType::kDirectory;
     if (req.move_to_trash && !onto_dir) return {Code::kMetaExists, "the trash has this name"};
     if (onto_dir) {
       TRY(const bool empty, records::DirectoryEmpty(ctx.txn, plan.dest.entry->id));
@@ -89,18 +89,18 @@ Status StageReplaced(MetaContext& ctx, const RenamePlan& plan, const std::string
   return Unlink(ctx, *plan.replaced, path);
 }
 
-Result<rpc::Inode> Apply(MetaContext& ctx, const RenamePlan& plan) {
+Result<wire::Inode> Apply(MetaContext& ctx, const RenamePlan& plan) {
   TRY(const std::string dest_path, EntryPath(ctx.txn, plan.dest.parent, plan.dest.name));
   TRY(StageReplaced(ctx, plan, dest_path));
-  rpc::DirEntry entry = *plan.src.entry;
+  wire::DirEntry entry = *plan.src.entry;
   entry.parent = plan.dest.parent.id;
   entry.name = plan.dest.name;
   entry.uuid = ctx.who.uuid;
   records::DeleteEntry(ctx.txn, plan.src.parent.id, plan.src.name);
   records::StoreEntry(ctx.txn, entry);
   // Read again: the moved file may be the replaced one, by another link.
-  TRY(rpc::Inode moved, records::LoadInode(ctx.txn, plan.moved.id));
-  if (rpc::Directory* dir = AsDirectory(moved); dir != nullptr) {
+  TRY(wire::Inode moved, records::LoadInode(ctx.txn, plan.moved.id));
+  if (wire::Directory* dir = AsDirectory(moved); dir != nullptr) {
     dir->parent = entry.parent;
     dir->name = entry.name;
     records::StoreInode(ctx.txn, moved);
@@ -108,13 +108,13 @@ Result<rpc::Inode> Apply(MetaContext& ctx, const RenamePlan& plan) {
   return moved;
 }
 
-Result<rpc::Inode> RenameOnce(MetaContext& ctx, const rpc::RenameReq& req) {
+Result<wire::Inode> RenameOnce(MetaContext& ctx, const wire::RenameReq& req) {
   RenamePlan plan;
   PathWalker from(ctx);
   TRY(plan.src, from.ResolveEntry(req.src, /*need_exec=*/true));
   PathWalker to(ctx);
   TRY(plan.dest, to.ResolveEntry(req.dest, /*need_exec=*/true));
-  const std::optional<rpc::DirEntry>& dest = plan.dest.entry;
+  const std::optional<wire::DirEntry>& dest = plan.dest.entry;
   if (dest && !req.base.uuid.IsZero() && dest->uuid == req.base.uuid) {
     return records::LoadInode(ctx.txn, dest->id);  // replay
   }
@@ -137,22 +137,22 @@ Result<rpc::Inode> RenameOnce(MetaContext& ctx, const rpc::RenameReq& req) {
 
 }  // namespace
 
-Result<rpc::RenameRsp> Rename(MetaContext& ctx, const rpc::RenameReq& req) {
+Result<wire::RenameRsp> Rename(MetaContext& ctx, const wire::RenameReq& req) {
   const Uuid& client = req.base.client.uuid;
   const bool keep = (req.move_to_trash || ctx.options.idempotent_rename) && !client.IsZero() &&
                     !req.base.uuid.IsZero();
   if (keep) {
     TRY(const std::optional<Outcome> before, records::FindOutcome(ctx.txn, client, req.base.uuid));
     if (before && before->inode) {
-      TRY(std::optional<rpc::Inode> moved, records::FindInode(ctx.txn, *before->inode));
-      return rpc::RenameRsp{.stat = std::move(moved)};
+      TRY(std::optional<wire::Inode> moved, records::FindInode(ctx.txn, *before->inode));
+      return wire::RenameRsp{.stat = std::move(moved)};
     }
   }
-  TRY(rpc::Inode moved, RenameOnce(ctx, req));
+  TRY(wire::Inode moved, RenameOnce(ctx, req));
   if (keep) {
     records::StoreOutcome(ctx.txn, client, req.base.uuid, {0, "", moved.id, ctx.now_us});
   }
-  return rpc::RenameRsp{.stat = std::move(moved)};
+  return wire::RenameRsp{.stat = std::move(moved)};
 }
 
 }  // namespace threefs::standalone::ops

@@ -31,84 +31,84 @@ bool IsExpected(Code code) {
   }
 }
 
-Result<rpc::Inode> StatPath(MetaContext& ctx, const rpc::PathAt& path, int32_t flags) {
+Result<wire::Inode> StatPath(MetaContext& ctx, const wire::PathAt& path, int32_t flags) {
   PathWalker walker(ctx);
   return walker.Resolve(path, flags, !ctx.options.allow_stat_deleted_inodes);
 }
 
 }  // namespace
 
-Result<rpc::StatRsp> Stat(MetaContext& ctx, const rpc::StatReq& req) {
-  TRY(rpc::Inode inode, StatPath(ctx, req.path, req.flags));
-  return rpc::StatRsp{.stat = std::move(inode)};
+Result<wire::StatRsp> Stat(MetaContext& ctx, const wire::StatReq& req) {
+  TRY(wire::Inode inode, StatPath(ctx, req.path, req.flags));
+  return wire::StatRsp{.stat = std::move(inode)};
 }
 
-Result<rpc::BatchStatRsp> BatchStat(MetaContext& ctx, const rpc::BatchStatReq& req) {
-  rpc::BatchStatRsp rsp;
+Result<wire::BatchStatRsp> BatchStat(MetaContext& ctx, const wire::BatchStatReq& req) {
+  wire::BatchStatRsp rsp;
   rsp.inodes.reserve(req.inode_ids.size());
   for (const uint64_t id : req.inode_ids) {
-    TRY(std::optional<rpc::Inode> inode, records::FindInode(ctx.txn, id));
+    TRY(std::optional<wire::Inode> inode, records::FindInode(ctx.txn, id));
     rsp.inodes.push_back(std::move(inode));
   }
   return rsp;
 }
 
-Result<rpc::BatchStatByPathRsp> BatchStatByPath(MetaContext& ctx,
-                                                const rpc::BatchStatByPathReq& req) {
-  rpc::BatchStatByPathRsp rsp;
+Result<wire::BatchStatByPathRsp> BatchStatByPath(MetaContext& ctx,
+                                                 const wire::BatchStatByPathReq& req) {
+  wire::BatchStatByPathRsp rsp;
   rsp.inodes.reserve(req.paths.size());
-  for (const rpc::PathAt& path : req.paths) {
-    Result<rpc::Inode> inode = StatPath(ctx, path, req.flags);
+  for (const wire::PathAt& path : req.paths) {
+    Result<wire::Inode> inode = StatPath(ctx, path, req.flags);
     if (!inode.ok() && !IsExpected(inode.code())) return inode.status();
     rsp.inodes.push_back(std::move(inode));
   }
   return rsp;
 }
 
-Result<rpc::ListRsp> List(MetaContext& ctx, const rpc::ListReq& req) {
+Result<wire::ListRsp> List(MetaContext& ctx, const wire::ListReq& req) {
   PathWalker walker(ctx);
-  TRY(const rpc::Inode dir,
-      walker.Resolve(req.path, rpc::kAtSymlinkFollow | rpc::kAtEmptyPath, false));
+  TRY(const wire::Inode dir,
+      walker.Resolve(req.path, wire::kAtSymlinkFollow | wire::kAtEmptyPath, false));
   if (AsDirectory(dir) == nullptr) return Status(Code::kMetaNotDirectory, "not a directory");
   TRY(CheckAccess(dir.acl, ctx.user(), kRead));
   const size_t limit =
       req.limit > 0 ? static_cast<size_t>(req.limit) : ctx.options.list_default_limit;
-  rpc::ListRsp rsp;
-  TRY(records::ScanEntries(ctx.txn, dir.id, req.prev, [&](rpc::DirEntry entry) {
+  wire::ListRsp rsp;
+  TRY(records::ScanEntries(ctx.txn, dir.id, req.prev, [&](wire::DirEntry entry) {
     rsp.more = rsp.entries.size() == limit;
     if (!rsp.more) rsp.entries.push_back(std::move(entry));
     return !rsp.more;
   }));
   if (req.status) {
     rsp.inodes.reserve(rsp.entries.size());
-    for (const rpc::DirEntry& entry : rsp.entries) {
-      TRY(rpc::Inode inode, records::LoadInode(ctx.txn, entry.id));
+    for (const wire::DirEntry& entry : rsp.entries) {
+      TRY(wire::Inode inode, records::LoadInode(ctx.txn, entry.id));
       rsp.inodes.push_back(std::move(inode));
     }
   }
   return rsp;
 }
 
-Result<rpc::GetRealPathRsp> GetRealPath(MetaContext& ctx, const rpc::GetRealPathReq& req) {
+Result<wire::GetRealPathRsp> GetRealPath(MetaContext& ctx, const wire::GetRealPathReq& req) {
   PathWalker walker(ctx);
-  TRY(const rpc::Inode inode, walker.Resolve(req.path, rpc::kAtSymlinkFollow, false));
+  TRY(const wire::Inode inode, walker.Resolve(req.path, wire::kAtSymlinkFollow, false));
   if (!req.path.path) {
     if (AsDirectory(inode) == nullptr) return Status(Code::kMetaNotDirectory, "not a directory");
     TRY(std::string path, AbsolutePath(ctx.txn, inode));
-    return rpc::GetRealPathRsp{.path = std::move(path)};
+    return wire::GetRealPathRsp{.path = std::move(path)};
   }
-  if (!req.absolute) return rpc::GetRealPathRsp{.path = walker.Trace()};
+  if (!req.absolute) return wire::GetRealPathRsp{.path = walker.Trace()};
   if (AsDirectory(inode) != nullptr) {
     TRY(std::string path, AbsolutePath(ctx.txn, inode));
-    return rpc::GetRealPathRsp{.path = std::move(path)};
+    return wire::GetRealPathRsp{.path = std::move(path)};
   }
   CHECK(walker.last_step().has_value());  // a non-directory was reached by a name
-  TRY(const rpc::Inode parent, records::LoadInode(ctx.txn, walker.last_step()->first));
+  TRY(const wire::Inode parent, records::LoadInode(ctx.txn, walker.last_step()->first));
   TRY(std::string path, EntryPath(ctx.txn, parent, walker.last_step()->second));
-  return rpc::GetRealPathRsp{.path = std::move(path)};
+  return wire::GetRealPathRsp{.path = std::move(path)};
 }
 
-Result<std::string> EntryPath(MetaTxn& txn, const rpc::Inode& parent, const std::string& name) {
+Result<std::string> EntryPath(MetaTxn& txn, const wire::Inode& parent, const std::string& name) {
   TRY(std::string path, AbsolutePath(txn, parent));
   if (path.back() != '/') path += '/';
   return path + name;

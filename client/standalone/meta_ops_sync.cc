@@ -17,10 +17,10 @@ enum class LengthRule : uint8_t {
   kQuery,  ///< storage knows
 };
 
-Result<LengthRule> Rule(const MetaContext& ctx, const rpc::File& file, const SyncWork& work) {
+Result<LengthRule> Rule(const MetaContext& ctx, const wire::File& file, const SyncWork& work) {
   if (!work.update_length && !work.truncated) return LengthRule::kKeep;
   if (!work.hint || work.truncated || ctx.options.ignore_length_hint) return LengthRule::kQuery;
-  const rpc::VersionedLength& hint = *work.hint;
+  const wire::VersionedLength& hint = *work.hint;
   if (hint.truncate_ver > file.truncate_ver) {
     return Status(Code::kMetaFoundBug, "the hint's truncate version was never given out");
   }
@@ -29,8 +29,8 @@ Result<LengthRule> Rule(const MetaContext& ctx, const rpc::File& file, const Syn
 }
 
 // True when the inode changed.
-bool SetLength(const MetaContext& ctx, rpc::Inode* inode, uint64_t length, bool truncated) {
-  rpc::File& file = *AsFile(*inode);
+bool SetLength(const MetaContext& ctx, wire::Inode* inode, uint64_t length, bool truncated) {
+  wire::File& file = *AsFile(*inode);
   const bool cut = truncated || length < file.length;
   if (!cut && length == file.length) return false;
   file.length = length;
@@ -50,8 +50,8 @@ bool Newer(const MetaContext& ctx, const std::optional<int64_t>& wanted, int64_t
 
 }  // namespace
 
-bool NeedsLength(const MetaContext& ctx, const rpc::Inode& inode, const SyncWork& work) {
-  const rpc::File* file = AsFile(inode);
+bool NeedsLength(const MetaContext& ctx, const wire::Inode& inode, const SyncWork& work) {
+  const wire::File* file = AsFile(inode);
   if (file == nullptr) return false;
   const Result<LengthRule> rule = Rule(ctx, *file, work);
   return rule.ok() && *rule == LengthRule::kQuery;
@@ -61,7 +61,7 @@ Result<SyncOutcome> ApplySync(MetaContext& ctx, const SyncWork& work,
                               std::optional<uint64_t> found) {
   SyncOutcome out;
   TRY(out.inode, records::LoadInode(ctx.txn, work.inode));
-  rpc::File* file = AsFile(out.inode);
+  wire::File* file = AsFile(out.inode);
   const bool of_files = work.session || work.update_length || work.truncated || work.hint;
   if (file == nullptr && of_files) return Status(Code::kMetaNotFile, "not a file");
   LengthRule rule = LengthRule::kKeep;
@@ -88,9 +88,9 @@ Result<SyncOutcome> ApplySync(MetaContext& ctx, const SyncWork& work,
   return out;
 }
 
-Result<rpc::PruneSessionRsp> PruneSession(MetaContext& ctx, const rpc::PruneSessionReq& req) {
+Result<wire::PruneSessionRsp> PruneSession(MetaContext& ctx, const wire::PruneSessionReq& req) {
   for (const Uuid& session : req.sessions) records::StorePruneMark(ctx.txn, session);
-  return rpc::PruneSessionRsp{};
+  return wire::PruneSessionRsp{};
 }
 
 }  // namespace threefs::standalone::ops

@@ -9,7 +9,7 @@
 
 namespace threefs::standalone {
 
-namespace rpc = schema::meta;
+namespace wire = schema::meta;
 namespace method = schema::meta::method;
 
 namespace {
@@ -48,17 +48,19 @@ SERVED(LockDirectory, kChange)
 #undef SERVED
 template <>
 struct Served<method::PruneSession>
-    : ServedBy<rpc::PruneSessionReq, rpc::PruneSessionRsp, Kind::kChange, &ops::PruneSession,
+    : ServedBy<wire::PruneSessionReq, wire::PruneSessionRsp, Kind::kChange, &ops::PruneSession,
                /*kAuth=*/false> {};
 
-Result<rpc::TruncateRsp> Truncate(const rpc::TruncateReq& /*req*/) {
+Result<wire::TruncateRsp> Truncate(const wire::TruncateReq& /*req*/) {
   return Status(Code::kNotImplemented, "truncate is the client's: remove chunks, then sync");
 }
-Result<rpc::DropUserCacheRsp> DropUserCache(const rpc::DropUserCacheReq& /*req*/) {
-  return rpc::DropUserCacheRsp{};  // nothing is cached: the user store is asked each time
+Result<wire::DropUserCacheRsp> DropUserCache(const wire::DropUserCacheReq& /*req*/) {
+  return wire::DropUserCacheRsp{};  // nothing is cached: the user store is asked each time
 }
-Result<rpc::AuthRsp> WhoAmI(const rpc::AuthReq& req) { return rpc::AuthRsp{.user = req.base.user}; }
-Result<rpc::TestRpcRsp> TestRpc(const rpc::TestRpcReq& /*req*/) { return rpc::TestRpcRsp{}; }
+Result<wire::AuthRsp> WhoAmI(const wire::AuthReq& req) {
+  return wire::AuthRsp{.user = req.base.user};
+}
+Result<wire::TestRpcRsp> TestRpc(const wire::TestRpcReq& /*req*/) { return wire::TestRpcRsp{}; }
 
 template <class Req, class Rsp, Result<Rsp> (*kOp)(const Req&), bool kAuth>
 struct ServedPlain {
@@ -68,14 +70,15 @@ struct ServedPlain {
 };
 template <>
 struct Served<method::Truncate>
-    : ServedPlain<rpc::TruncateReq, rpc::TruncateRsp, &Truncate, false> {};
+    : ServedPlain<wire::TruncateReq, wire::TruncateRsp, &Truncate, false> {};
 template <>
 struct Served<method::DropUserCache>
-    : ServedPlain<rpc::DropUserCacheReq, rpc::DropUserCacheRsp, &DropUserCache, false> {};
+    : ServedPlain<wire::DropUserCacheReq, wire::DropUserCacheRsp, &DropUserCache, false> {};
 template <>
-struct Served<method::Authenticate> : ServedPlain<rpc::AuthReq, rpc::AuthRsp, &WhoAmI, true> {};
+struct Served<method::Authenticate> : ServedPlain<wire::AuthReq, wire::AuthRsp, &WhoAmI, true> {};
 template <>
-struct Served<method::TestRpc> : ServedPlain<rpc::TestRpcReq, rpc::TestRpcRsp, &TestRpc, false> {};
+struct Served<method::TestRpc> : ServedPlain<wire::TestRpcReq, wire::TestRpcRsp, &TestRpc, false> {
+};
 
 bool Failed(const Status& status) { return !status.ok(); }
 template <class T>
@@ -100,7 +103,7 @@ Result<std::unique_ptr<MetaStore>> MetaStore::Open(const MetaOptions& options, D
   return store;
 }
 
-MetaContext MetaStore::Context(MetaTxn& txn, const rpc::ReqBase& who) {
+MetaContext MetaStore::Context(MetaTxn& txn, const wire::ReqBase& who) {
   MetaContext ctx{.txn = txn, .options = options_, .chains = chains_, .who = who};
   ctx.now_us = deps_.clock->WallMicros();
   ctx.stamp_us = ctx.Cut(ctx.now_us);
@@ -108,14 +111,14 @@ MetaContext MetaStore::Context(MetaTxn& txn, const rpc::ReqBase& who) {
 }
 
 template <class F>
-auto MetaStore::Read(const rpc::ReqBase& who, F op) {
+auto MetaStore::Read(const wire::ReqBase& who, F op) {
   const std::unique_ptr<MetaTxn> txn = db_->BeginRead();
   MetaContext ctx = Context(*txn, who);
   return op(ctx);
 }
 
 template <class F>
-auto MetaStore::Write(const rpc::ReqBase& who, F op) {
+auto MetaStore::Write(const wire::ReqBase& who, F op) {
   std::unique_ptr<MetaTxn> txn = db_->BeginWrite();
   MetaContext ctx = Context(*txn, who);
   auto result = op(ctx);
@@ -129,29 +132,29 @@ auto MetaStore::Write(const rpc::ReqBase& who, F op) {
 
 // The two directories every cluster has (§16), made once.
 Status MetaStore::MakeRoots() {
-  const rpc::ReqBase nobody;
+  const wire::ReqBase nobody;
   return Write(nobody, [this](MetaContext& ctx) -> Status {
-    TRY(const std::optional<rpc::Inode> found, records::FindInode(ctx.txn, rpc::kRootInodeId));
+    TRY(const std::optional<wire::Inode> found, records::FindInode(ctx.txn, wire::kRootInodeId));
     if (found) return {};
-    rpc::Directory dir;
+    wire::Directory dir;
     dir.layout.table_id = options_.root_table_id;
     dir.layout.chunk_size = options_.root_chunk_size;
     dir.layout.stripe_size = options_.root_stripe_size;
     TRY(layout::ValidateLayout(dir.layout, /*allow_empty=*/true));
     dir.name = "/";
-    rpc::Inode root;
+    wire::Inode root;
     root.type = dir;
-    root.acl = {0, 0, 0755, rpc::kIflagImmutable};
+    root.acl = {0, 0, 0755, wire::kIflagImmutable};
     root.atime = root.ctime = root.mtime = ctx.now_us;
     records::StoreInode(ctx.txn, root);
-    root.id = rpc::kGcRootInodeId;
+    root.id = wire::kGcRootInodeId;
     root.acl.perm = 0700;
     records::StoreInode(ctx.txn, root);
     return {};
   });
 }
 
-Status MetaStore::Authenticate(rpc::ReqBase* who) const {
+Status MetaStore::Authenticate(wire::ReqBase* who) const {
   if (!options_.authenticate) return {};
   schema::UserInfo& user = who->user;
   TRY(Identity identity, deps_.users->Authenticate(user.uid, user.gid, user.token));
@@ -175,7 +178,7 @@ Result<typename M::Rsp> MetaStore::Run(typename M::Req req) {
 }
 
 #define INSTANTIATE(Name) \
-  template Result<rpc::Name##Rsp> MetaStore::Run<method::Name>(rpc::Name##Req);
+  template Result<wire::Name##Rsp> MetaStore::Run<method::Name>(wire::Name##Req);
 INSTANTIATE(Stat)
 INSTANTIATE(BatchStat)
 INSTANTIATE(BatchStatByPath)
@@ -195,15 +198,15 @@ INSTANTIATE(Truncate)
 INSTANTIATE(DropUserCache)
 INSTANTIATE(TestRpc)
 #undef INSTANTIATE
-template Result<rpc::AuthRsp> MetaStore::Run<method::Authenticate>(rpc::AuthReq);
+template Result<wire::AuthRsp> MetaStore::Run<method::Authenticate>(wire::AuthReq);
 
 Result<ops::SyncOutcome> MetaStore::Sync(const ops::SyncWork& work, std::optional<uint64_t> found) {
-  const rpc::ReqBase nobody;  // sync and close are not authenticated (§14)
+  const wire::ReqBase nobody;  // sync and close are not authenticated (§14)
   if (options_.read_only) return Status(Code::kReadOnlyMode, "the meta server is read-only");
   if (!found) {
     // Most syncs have to ask storage first: find out without the writer lock.
     TRY(ops::SyncOutcome seen, Read(nobody, [&](MetaContext& ctx) -> Result<ops::SyncOutcome> {
-          TRY(const rpc::Inode inode, records::LoadInode(ctx.txn, work.inode));
+          TRY(const wire::Inode inode, records::LoadInode(ctx.txn, work.inode));
           return ops::SyncOutcome{.inode = inode,
                                   .needs_length = ops::NeedsLength(ctx, inode, work)};
         }));
@@ -212,22 +215,22 @@ Result<ops::SyncOutcome> MetaStore::Sync(const ops::SyncWork& work, std::optiona
   return Write(nobody, [&](MetaContext& ctx) { return ops::ApplySync(ctx, work, found); });
 }
 
-Result<std::vector<rpc::DirEntry>> MetaStore::GcDue(int64_t file_before_us,
-                                                    const std::string& after) {
+Result<std::vector<wire::DirEntry>> MetaStore::GcDue(int64_t file_before_us,
+                                                     const std::string& after) {
   return Read(
       {}, [&](MetaContext& ctx) { return gc::Due(ctx, file_before_us, after, options_.gc_batch); });
 }
 
-Result<bool> MetaStore::GcDirectory(const rpc::DirEntry& entry) {
+Result<bool> MetaStore::GcDirectory(const wire::DirEntry& entry) {
   return Write(
       {}, [&](MetaContext& ctx) { return gc::CollectDirectory(ctx, entry, options_.gc_batch); });
 }
 
-Result<std::optional<rpc::Inode>> MetaStore::GcReadyFile(const rpc::DirEntry& entry) {
+Result<std::optional<wire::Inode>> MetaStore::GcReadyFile(const wire::DirEntry& entry) {
   return Read({}, [&](MetaContext& ctx) { return gc::ReadyFile(ctx, entry); });
 }
 
-Status MetaStore::GcFinishFile(const rpc::DirEntry& entry) {
+Status MetaStore::GcFinishFile(const wire::DirEntry& entry) {
   return Write({}, [&](MetaContext& ctx) { return gc::FinishFile(ctx, entry); });
 }
 
