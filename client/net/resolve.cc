@@ -49,9 +49,7 @@ bool LooksLikeName(const std::string& host) {
          host.find_first_not_of("0123456789.") != std::string::npos;
 }
 
-}  // namespace
-
-Task<Result<std::vector<Address>>> Resolve(BlockingPool& pool, std::string text) {
+Task<Result<std::vector<Address>>> ResolveOn(BlockingPool* pool, std::string text) {
   const Result<Address> literal = Address::Parse(text);
   if (literal.ok()) co_return std::vector<Address>{*literal};
   const size_t scheme_end = text.find("://");
@@ -64,11 +62,17 @@ Task<Result<std::vector<Address>>> Resolve(BlockingPool& pool, std::string text)
   CO_TRY(const Address shape,
          Address::Parse(text.substr(0, host_begin) + "0.0.0.1" + text.substr(colon)));
   CO_TRY(const std::vector<uint32_t> ips,
-         co_await RunBlocking(pool, [host] { return Lookup(host); }));
+         co_await RunBlocking(*pool, [host] { return Lookup(host); }));
   std::vector<Address> addresses;
   addresses.reserve(ips.size());
   for (const uint32_t ip : ips) addresses.push_back({ip, shape.port, shape.type});
   co_return addresses;
+}
+
+}  // namespace
+
+Task<Result<std::vector<Address>>> ResolveAddress(BlockingPool& pool, std::string text) {
+  return ResolveOn(&pool, std::move(text));
 }
 
 }  // namespace threefs::net

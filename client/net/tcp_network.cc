@@ -112,11 +112,14 @@ class TcpListener final : public Listener {
 
 class TcpNetwork final : public Network {
  public:
-  Task<Result<std::unique_ptr<Transport>>> Dial(Loop& loop, Address to, CallContext ctx) override;
+  Task<Result<std::unique_ptr<Transport>>> Dial(Loop& loop, Address to, CallContext ctx) override {
+    return DialOn(&loop, to, ctx);
+  }
   Result<std::unique_ptr<Listener>> Listen(
       Loop& loop, Address at, std::function<void(std::unique_ptr<Transport>)> accept) override;
 
  private:
+  Task<Result<std::unique_ptr<Transport>>> DialOn(Loop* loop, Address to, CallContext ctx);
   // The connections own the list; it goes with the last of them.
   std::shared_ptr<FlushList> FlushFor(Loop& loop) {
     const std::lock_guard lock(mutex_);
@@ -129,7 +132,8 @@ class TcpNetwork final : public Network {
   std::map<Loop*, std::weak_ptr<FlushList>> flush_;
 };
 
-Task<Result<std::unique_ptr<Transport>>> TcpNetwork::Dial(Loop& loop, Address to, CallContext ctx) {
+Task<Result<std::unique_ptr<Transport>>> TcpNetwork::DialOn(Loop* loop, Address to,
+                                                            CallContext ctx) {
   if (to.type == AddressType::kUnix || to.ip == 0 || to.port == 0) {
     co_return Status(Code::kRPCInvalidAddr,
                      fmt::format("{} cannot be dialled over TCP", to.ToString()));
@@ -145,7 +149,7 @@ Task<Result<std::unique_ptr<Transport>>> TcpNetwork::Dial(Loop& loop, Address to
   if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&sa), sizeof sa) != 0) error = errno;
   if (error == EINPROGRESS || error == EINTR) {
     Event connected;
-    const auto watch = loop.Watch(socket.get());
+    const auto watch = loop->Watch(socket.get());
     watch->OnWritable([&connected] { connected.Set(); });
     if (!co_await connected.WaitUntil(ctx.deadline, ctx.cancel)) {
       co_return Status(Code::kRPCTimeout,
@@ -158,7 +162,7 @@ Task<Result<std::unique_ptr<Transport>>> TcpNetwork::Dial(Loop& loop, Address to
     co_return Status(Code::kRPCConnectFailed,
                      fmt::format("connect to {}: {}", to.ToString(), Reason(error)));
   }
-  co_return MakeTcpTransport(loop, FlushFor(loop), socket.release(), to);
+  co_return MakeTcpTransport(*loop, FlushFor(*loop), socket.release(), to);
 }
 
 Result<std::unique_ptr<Listener>> TcpNetwork::Listen(

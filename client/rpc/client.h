@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// rpc::Client: calls from one loop to many servers. Owns that loop's connections (one per address, dialled on first use,
-// redialled after a failure); matches answers by uuid; every call ends by its deadline. Not shared between loops.
+// rpc::Client: calls from one loop to many servers. Owns that loop's connections (one per address,
+// dialled on first use, redialled after a failure); matches answers by uuid; every call ends by its
+// deadline. Not shared between loops.
 //   auto rsp = co_await client.Call<meta::Stat>(address, req, options);
-// Errors (3fs/wire.md §5, §8.3): kRPCSendFailed — not delivered, safe to resend; kRPCTimeout — outcome unknown (timer, or the
-// connection broke after sending); anything else with Origin::kPeer is the server's answer. A response that does not
-// decode closes the connection. This layer never resends a request that may have reached the server.
+// Errors (3fs/wire.md §5, §8.3): kRPCSendFailed — not delivered, safe to resend; kRPCTimeout —
+// outcome unknown (timer, or the connection broke after sending); anything else with Origin::kPeer
+// is the server's answer. A response that does not decode closes the connection. kInterrupted — ctx
+// was cancelled, outcome unknown. A server that just refused a dial is not dialled again for some
+// milliseconds: calls fail at once with kRPCSendFailed. This layer never resends a request. The
+// client outlives its calls; the network outlives the loop's work.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +21,8 @@
 #include "client/base/status.h"
 #include "client/net/address.h"
 #include "client/net/transport.h"
+#include "client/rpc/dispatcher.h"
+#include "client/rpc/stats.h"
 #include "client/runtime/loop.h"
 #include "client/runtime/sync.h"
 #include "client/runtime/task.h"
@@ -33,13 +39,10 @@ struct ClientOptions {
 };
 
 struct CallOptions {
-  CallContext ctx;
+  CallContext ctx{};
   /// Bound of this one attempt; the call ends at min(ctx.deadline, now + timeout).
   Duration timeout = 1s;
 };
-
-/// What the metrics room reads. Plain counters, written on the loop, read racily (atomics).
-struct ClientStats;
 
 class Client {
  public:
@@ -51,7 +54,7 @@ class Client {
                                      CallOptions options) {
     // Encoded before the first suspension: `req` need not outlive the co_await expression's start.
     return Decode<typename M::Rsp>(
-        CallRaw(to, M::kServiceId, M::kMethodId, serde::Encode(req), options));
+        this, to, CallRaw(to, M::kServiceId, M::kMethodId, serde::Encode(req), options));
   }
 
   /// The payload of the answer (a serialized Result<Rsp>), owned.
@@ -59,14 +62,23 @@ class Client {
                                       serde::Encoded payload, CallOptions options) = 0;
   /// Closes the connection to `to`, failing its calls: after an answer that makes no sense.
   virtual void Drop(net::Address to, Status why) = 0;
-  [[nodiscard]] virtual const ClientStats& stats() const = 0;
+  /// Serves requests that servers send on our connections; unserved ones are answered 2009. Before
+  /// the first call.
+  virtual void HandleRaw(uint16_t service, uint16_t method, RawHandler handler) = 0;
+  /// Any thread may read it; shared, so it may outlive the client.
+  [[nodiscard]] virtual std::shared_ptr<ClientStats> stats() const = 0;
 
  private:
   template <class Rsp>
-  static Task<Result<Rsp>> Decode(Task<Result<Bytes>> raw) {
+  static Task<Result<Rsp>> Decode(Client* client, net::Address to, Task<Result<Bytes>> raw) {
     CO_TRY(const Bytes payload, co_await std::move(raw));
     auto decoded = serde::Decode<Result<Rsp>>(payload);
-    if (!decoded.ok()) co_return decoded.status().WithContext("answer does not decode");
+    if (!decoded.ok()) {
+      const Status why =
+          decoded.status().WithContext("answer from " + to.ToString() + " does not decode");
+      client->Drop(to, why);
+      co_return why;
+    }
     co_return *std::move(decoded);
   }
 };

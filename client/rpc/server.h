@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// rpc::Server: the answering side, used by threefs-standalone and by a client's RDMAControl. Services register handlers;
-// the server decodes, dispatches and answers as 3FS does (3fs/wire.md §2.5, §9): unknown ids → kRPCInvalidMethodID, undecodable
-// payload → kRPCVerifyRequestFailed, bad frame → close, no IsReq flag → ignored, timestamps echoed, version echoed,
-// compressed answers only when asked (flag UseCompress, ≥ 128 KiB). Lives on one loop; handlers are coroutines on it.
+// rpc::Server: the answering side, used by threefs-standalone and by a client's RDMAControl.
+// Services register handlers; the server decodes, dispatches and answers as 3FS does (3fs/wire.md
+// §2.5, §9): unknown ids → kRPCInvalidMethodID, undecodable payload → kRPCVerifyRequestFailed, bad
+// frame → close, no IsReq flag → ignored, timestamps echoed, version echoed, compressed answers
+// only when asked (flag UseCompress, ≥ 128 KiB). Lives on one loop; handlers are coroutines on it.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +16,16 @@
 #include "client/base/status.h"
 #include "client/net/address.h"
 #include "client/net/transport.h"
+#include "client/rpc/dispatcher.h"
+#include "client/rpc/responder.h"
 #include "client/runtime/loop.h"
 #include "client/runtime/task.h"
 #include "client/serde/serde.h"
 
 namespace threefs::rpc {
 
-/// About the request under way.
-struct CallInfo {
-  net::TransportKind transport = net::TransportKind::kTcp;
-  net::Address peer;
-  uint64_t uuid = 0;
-};
-
 class Server {
  public:
-  using RawHandler = std::function<Task<serde::Encoded>(CallInfo, Bytes payload)>;
-
   static std::unique_ptr<Server> Create(Loop& loop, net::Network& network);
   virtual ~Server() = default;  ///< closes listeners and connections; answers under way are dropped
 
@@ -45,8 +39,9 @@ class Server {
   }
   virtual void HandleRaw(uint16_t service, uint16_t method, RawHandler handler) = 0;
   virtual Result<net::Address> Listen(net::Address at) = 0;
-  /// Fault hook: what to do with the frame of a request / an answer (drop, delay). For --fault and simulation.
-  using FrameHook = std::function<Task<bool>(uint16_t service, uint16_t method, bool is_answer)>;
+  /// Fault hook: sees the frame of every request and answer, may wait, false drops it. For --fault
+  /// and simulation.
+  using FrameHook = rpc::FrameHook;
   virtual void SetFrameHook(FrameHook hook) = 0;
 
  private:

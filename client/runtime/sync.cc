@@ -70,7 +70,10 @@ Task<void> SleepFor(Duration duration) {
 
 Task<void> Yield() { co_await internal::PostAwaiter{Loop::Current(), true}; }
 
-Task<void> SwitchTo(Loop& loop) { co_await internal::PostAwaiter{&loop, false}; }
+namespace {
+Task<void> Move(Loop* loop) { co_await internal::PostAwaiter{loop, false}; }
+}  // namespace
+Task<void> SwitchTo(Loop& loop) { return Move(&loop); }
 
 // --- CancelSource
 // ------------------------------------------------------------------------------------------------

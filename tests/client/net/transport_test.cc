@@ -209,7 +209,7 @@ TEST(ResolveTest, LiteralsNamesAndNonsense) {
   auto thread = LoopThread::Start("dns");
   auto pool = BlockingPool::Create(1, "dns");
   const auto resolve = [&](const char* text) {
-    return SyncWait(thread->loop(), [&] { return Resolve(*pool, text); });
+    return SyncWait(thread->loop(), [&] { return ResolveAddress(*pool, text); });
   };
   auto literal = resolve("RDMA://10.1.2.3:8000");
   ASSERT_TRUE(literal.ok());
