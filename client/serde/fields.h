@@ -2,30 +2,32 @@
 // How a struct says what it is on the wire. One list a struct, in wire order; everything else
 // (encoding, decoding, logs, the golden test's JSON) visits that list.
 //
-//   struct Acl {                                       // a table: varint length, then the fields
+//   struct Acl {  // a table: varint length, then the fields
 //     uint32_t uid = 0;
 //     uint32_t gid = 0;
 //     SERDE_FIELDS(uid, gid)
 //   };
-//   struct StatReq {                                   // two tables: base's, then {path, flags}
-//   (3fs/wire.md §1.5)
+//   struct StatReq {  // two tables, the base's first (3fs/wire.md §1.5)
 //     ReqBase base{};
 //     PathAt path{};
 //     int32_t flags = 0;
-//     SERDE_BASE_FIELDS(base, path, flags)             // SERDE_BASE_FIELDS(base): own table is
-//     empty but present
-//   };                                                 // StatReq{.base = b, .path = {.parent = 1}}
-//   stays possible struct Inode : InodeData {                         // the same, by inheritance:
-//   inode.acl, inode.id
+//     SERDE_BASE_FIELDS(base, path, flags)  // SERDE_BASE_FIELDS(base): an empty table of its own
+//   };
+//   StatReq{.base = b, .path = {.parent = 1}} stays possible.
+//   struct Inode : InodeData {  // two tables by inheritance: inode.acl, inode.id
 //     uint64_t id = 0;
 //     SERDE_DERIVED_FIELDS(InodeData, id)
 //   };
-//   struct ChainRange { ...; SERDE_NAME("ChainRange") };       // alternative of a std::variant
+//   struct ChainRange { ...; SERDE_NAME("ChainRange") };  // alternative of a std::variant
 //
-// Give every field an initializer: it is the value kept when an older sender leaves the field out
-// (§1.4). Types that are no table: specialize kRawCopyable (sizeof bytes as they lie in memory), or
-// give the type members
-//   static constexpr size_t kSerdeMinSize; void SerdeWrite(Writer&) const; bool SerdeRead(Reader&);
+// Such structs live at namespace or class scope (not in a function). Give every field an
+// initializer: it is the value kept when an older sender leaves the field out (§1.4).
+//
+// Types that are no table: specialize kRawCopyable (sizeof bytes as they lie in memory), or give
+// the type these members:
+//   static constexpr size_t kSerdeMinSize;
+//   void SerdeWrite(Writer&) const;
+//   bool SerdeRead(Reader&);
 #pragma once
 
 #include <concepts>
