@@ -2,8 +2,6 @@
 #include "csi/keeper/keeper.h"
 
 #include <fmt/core.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -63,19 +61,8 @@ int PollMillis(TimePoint now, TimePoint deadline, Duration longest) {
   return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(wait).count());
 }
 
-/// Bytes that are equal for equal specs (a map's order is not fixed otherwise).
-std::string Canonical(const mounter::MountSpec& spec) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  spec.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
 bool SameMount(const mounter::MountSpec& a, const mounter::MountSpec& b) {
-  return Canonical(a) == Canonical(b);
+  return CanonicalSpec(a) == CanonicalSpec(b);
 }
 
 }  // namespace
@@ -255,7 +242,7 @@ void Keeper::HandleMount(const std::shared_ptr<Client>& client, uint64_t id,
                     "the volume is mounted on this node with other parameters: unstage it first");
     }
     if (volume->state() >= VolumeState::kUnmounting) {
-      return refuse(mounter::FAILURE_CONFLICT, "the volume is just being unmounted: try again");
+      return refuse(mounter::FAILURE_BUSY, "the volume is just being unmounted: try again");
     }
     volume->SetToken(request->token());
   } else {
@@ -334,7 +321,7 @@ bool Keeper::AnswerIfDone(const Waiter& waiter) {
   } else if (volume != nullptr && !volume->failure().sentence().empty()) {
     *reply.mutable_failure() = volume->failure();
   } else {
-    reply.mutable_failure()->set_kind(mounter::FAILURE_CONFLICT);
+    reply.mutable_failure()->set_kind(mounter::FAILURE_BUSY);
     reply.mutable_failure()->set_sentence(
         "the volume was unmounted while it was being mounted: try again");
   }

@@ -2,6 +2,8 @@
 #include "csi/keeper/spec_check.h"
 
 #include <fmt/core.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
 #include <string>
@@ -62,6 +64,16 @@ Status CheckSpec(const mounter::MountSpec& spec) {
   TRY(CheckPath("volume path", spec.path()));
   if (spec.mount_path() == "/") return Bad("mount path must not be the root");
   return CheckPath("mount path", spec.mount_path());
+}
+
+std::string CanonicalSpec(const mounter::MountSpec& spec) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  spec.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
 }
 
 }  // namespace threefs::keeper

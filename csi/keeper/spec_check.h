@@ -2,6 +2,8 @@
 // Checks of what comes to the keeper from outside. Pure. Any thread.
 #pragma once
 
+#include <string>
+
 #include "client/base/status.h"
 #include "proto/mounter/control.pb.h"
 
@@ -11,5 +13,7 @@ namespace threefs::keeper {
 /// without empty, `.` or `..` parts, at least one mgmtd address. kInvalidArg with a sentence for
 /// the caller otherwise.
 Status CheckSpec(const mounter::MountSpec& spec);
+/// Bytes that are equal exactly for equal specs (a protobuf map has no fixed order otherwise).
+std::string CanonicalSpec(const mounter::MountSpec& spec);
 
 }  // namespace threefs::keeper
