@@ -1,3 +1,24 @@
+# Precompiled headers: the standard library (and gtest) are parsed once a build instead of once a file, which halves a build from
+# nothing. Off in the preset debug, where ccache makes rebuilds quick and a missing include should show.
+option(THREEFS_PCH "precompile the standard headers" OFF)
+set(THREEFS_PCH_STD <algorithm> <array> <atomic> <chrono> <coroutine> <cstdint> <cstring> <deque> <functional> <map> <memory> <mutex>
+    <optional> <span> <string> <string_view> <unordered_map> <utility> <variant> <vector> <fmt/core.h>)
+if(THREEFS_PCH)
+  file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/pch.cc CONTENT "// The source a precompiled header hangs on.\n")
+  add_library(threefs_pch STATIC ${CMAKE_BINARY_DIR}/pch.cc)
+  target_link_libraries(threefs_pch PRIVATE fmt::fmt)
+  target_precompile_headers(threefs_pch PRIVATE ${THREEFS_PCH_STD})
+  add_executable(threefs_pch_test EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/pch.cc)
+  target_link_libraries(threefs_pch_test PRIVATE fmt::fmt GTest::gmock GTest::gtest_main)
+  target_precompile_headers(threefs_pch_test PRIVATE ${THREEFS_PCH_STD} <gmock/gmock.h> <gtest/gtest.h>)
+endif()
+
+function(threefs_use_pch TARGET FROM)
+  if(THREEFS_PCH)
+    target_precompile_headers(${TARGET} REUSE_FROM ${FROM})
+  endif()
+endfunction()
+
 # threefs_room(NAME client_base SOURCES ... DEPS ...): one static library a room; tests link rooms, never sources.
 # Includes are written from the repository's root: #include "client/base/status.h".
 function(threefs_room)
@@ -6,6 +27,7 @@ function(threefs_room)
     add_library(${R_NAME} STATIC ${R_SOURCES})
     target_include_directories(${R_NAME} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
     target_link_libraries(${R_NAME} PUBLIC ${R_DEPS})
+    threefs_use_pch(${R_NAME} threefs_pch)
   else()
     add_library(${R_NAME} INTERFACE)
     target_include_directories(${R_NAME} INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
@@ -28,6 +50,7 @@ function(threefs_test)
   add_executable(${T_NAME} ${T_SOURCES})
   target_include_directories(${T_NAME} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   target_link_libraries(${T_NAME} PRIVATE ${T_DEPS} GTest::gmock GTest::gtest_main)
+  threefs_use_pch(${T_NAME} threefs_pch_test)
   set_target_properties(${T_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${T_NAME} COMMAND ${T_NAME} ${T_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   if(NOT T_LABELS)
