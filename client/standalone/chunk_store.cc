@@ -108,7 +108,10 @@ Task<Status> ChunkStore::Commit(ChunkPtr image) {
   const Status status = co_await RunBlocking(pool_, [this, &image, durable] {
     return device_->Apply({image->id, EncodeChunkRecord(*image)}, durable);
   });
-  if (status.ok()) index_.insert_or_assign(image->id, std::move(image));
+  if (status.ok()) {
+    ++changes_;
+    index_.insert_or_assign(image->id, std::move(image));
+  }
   co_return status;
 }
 
@@ -117,7 +120,10 @@ Task<Status> ChunkStore::Remove(std::string id) {
   const bool durable = options_.sync == SyncMode::kAlways;
   const Status status = co_await RunBlocking(
       pool_, [this, &id, durable] { return device_->Apply({id, std::nullopt}, durable); });
-  if (status.ok()) index_.erase(id);
+  if (status.ok()) {
+    ++changes_;
+    index_.erase(id);
+  }
   co_return status;
 }
 
@@ -151,6 +157,16 @@ uint32_t ChunkStore::RangeChecksum(const ChunkImage& image, uint32_t offset, Byt
 }
 
 Task<Status> ChunkStore::Sync() {
+  const uint64_t wanted = changes_;
+  const auto guard = co_await syncing_.Lock();
+  if (synced_ >= wanted) co_return Status();
+  const uint64_t reached = changes_;
+  const Status status = co_await SyncDevice();
+  if (status.ok()) synced_ = reached;
+  co_return status;
+}
+
+Task<Status> ChunkStore::SyncDevice() {
   co_return co_await RunBlocking(pool_, [this]() -> Status {
     const auto quarantine = space_->TakeQuarantine();
     if (options_.sync != SyncMode::kNever) {

@@ -18,6 +18,7 @@
 #include "client/base/bytes.h"
 #include "client/base/status.h"
 #include "client/runtime/loop.h"
+#include "client/runtime/sync.h"
 #include "client/runtime/task.h"
 #include "client/standalone/chunk_device.h"
 #include "client/standalone/chunk_image.h"
@@ -85,19 +86,24 @@ class ChunkStore {
   /// that a damaged disk shows as a mismatch.
   static uint32_t RangeChecksum(const ChunkImage& image, uint32_t offset, ByteSpan data);
 
-  /// All commits so far survive loss of power; space freed before is usable again.
+  /// All commits so far survive loss of power; space freed before is usable again. Concurrent
+  /// callers share the work.
   Task<Status> Sync();
   [[nodiscard]] uint64_t used_bytes() const { return space_->used_bytes(); }
 
  private:
   ChunkStore(BlockingPool& pool, std::unique_ptr<ChunkDevice> device, ChunkStoreOptions options);
   Status Load();
+  Task<Status> SyncDevice();
 
   BlockingPool& pool_;
   const ChunkStoreOptions options_;
   std::shared_ptr<ChunkDevice> device_;
   std::shared_ptr<SpaceMap> space_;
   Index index_;
+  uint64_t changes_ = 0;  ///< commits and removals so far
+  uint64_t synced_ = 0;   ///< of them, how many survive loss of power
+  AsyncMutex syncing_;
 };
 
 }  // namespace threefs::standalone

@@ -30,6 +30,7 @@ struct MgmtdMethods {
   static Task<Result<typename M::Rsp>> Run(MgmtdService* self, Member<M> member, bool admin,
                                            typename M::Req req) {
     if (self->stopping_) co_return Code::kRPCRequestRefused;
+    if (!self->open_) co_return Code::kMgmtdNotPrimary;
     const auto op = self->ops_.Enter();
     CO_TRY(CheckMgmtdCaller(self->options_, req.cluster_id, req.user, admin));
     co_return co_await (self->*member)(std::move(req));

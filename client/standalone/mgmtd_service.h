@@ -58,6 +58,9 @@ class MgmtdService {
   /// `cold`: every storage node starts together with mgmtd, so of each chain only the last serving
   /// target keeps its state (mgmtd_chain.h says why that one) and the others resync from it.
   Task<Status> Open(MgmtdPlan plan, std::vector<schema::ServiceGroupInfo> endpoints, bool cold);
+  /// Open found no record: the cluster is new.
+  [[nodiscard]] bool fresh() const { return fresh_; }
+  /// Methods answer kMgmtdNotPrimary until Open is done.
   void RegisterMethods(rpc::Server& server);
   /// Starts watching heartbeats.
   void Start();
@@ -142,6 +145,8 @@ class MgmtdService {
   std::map<uint64_t, Target> targets_;
   ClientSessions client_sessions_;
   Event kick_;
+  bool fresh_ = false;
+  bool open_ = false;
   bool stopping_ = false;
   bool soft_changed_ = false;  ///< a node's status, address or configuration version changed
   OpCounter ops_;

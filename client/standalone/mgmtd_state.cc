@@ -72,14 +72,14 @@ Task<Status> MgmtdService::Open(MgmtdPlan plan, std::vector<schema::ServiceGroup
                                 bool cold) {
   auto loaded = co_await RunBlocking(pool_, [this] { return file_.Load(); });
   if (!loaded.ok() && loaded.code() != Code::kMgmtdNodeNotFound) co_return loaded.status();
-  const bool fresh = !loaded.ok();
-  MgmtdRecord record = fresh ? RecordOf(options_.cluster_id, plan) : *std::move(loaded);
+  fresh_ = !loaded.ok();
+  MgmtdRecord record = fresh_ ? RecordOf(options_.cluster_id, plan) : *std::move(loaded);
   if (record.cluster_id != options_.cluster_id) {
     co_return Status(Code::kMgmtdClusterIdMismatch, "the data directory belongs to cluster \"" +
                                                         record.cluster_id +
                                                         "\": start it with that cluster id");
   }
-  if (cold && !fresh) {
+  if (cold && !fresh_) {
     // Everybody died at once: nobody has reported anything yet, so all serving targets but the last
     // go offline.
     for (auto& [id, chain] : record.chains) StepChain(&chain, {});
@@ -101,7 +101,9 @@ Task<Status> MgmtdService::Open(MgmtdPlan plan, std::vector<schema::ServiceGroup
   self.info.type = NodeType::kMgmtd;
   self.info.status = NodeStatus::kPrimaryMgmtd;
   self.info.last_heartbeat_ts = loop_.WallMicros();
-  co_return co_await Save(std::move(record));
+  CO_TRY(co_await Save(std::move(record)));
+  open_ = true;
+  co_return Status();
 }
 
 void MgmtdService::Start() { Spawn(Watch()); }

@@ -63,12 +63,20 @@ Task<void> StorageService::Stop() {
   if (!synced.ok()) LOG_ERROR("storage node {}: {}", options_.node_id, synced.ToString());
 }
 
+namespace {
+Task<void> SyncTarget(TargetPtr target, Status* first_error) {
+  const Status status = co_await target->store().Sync();
+  if (!status.ok() && first_error->ok()) *first_error = status;
+}
+}  // namespace
+
 Task<Status> StorageService::Sync() {
   const auto op = ops_.Enter();
-  std::vector<TargetPtr> targets;
-  for (const auto& [chain, target] : by_chain_) targets.push_back(target);
-  for (const TargetPtr& target : targets) CO_TRY(co_await target->store().Sync());
-  co_return Status();
+  Status first_error;
+  TaskScope scope;
+  for (const auto& [chain, target] : by_chain_) scope.Start(SyncTarget(target, &first_error));
+  co_await scope.Join();
+  co_return first_error;
 }
 
 Task<Status> StorageService::RefreshSpace() {
