@@ -371,14 +371,15 @@ Task<Result<Inode>> FileIoImpl::Sync(OpContext op, FileRef file, SyncOptions opt
 Task<Result<Inode>> FileIoImpl::Close(OpContext op, FileRef file, Uuid session,
                                       SyncOptions options) {
   FileState::SyncPoint point = file->BeginSync();
-  point.hint.reset();
+  if (options.exact) point.hint.reset();
   const bool dirty = file->dirty();
   auto rsp =
       co_await meta::Close(meta_, Bounded(std::move(op)), file->shape().inode_id,
                            {.session = session.IsZero() ? std::nullopt : std::optional(session),
                             .update_length = dirty && !session.IsZero(),
                             .atime = options.atime,
-                            .mtime = options.mtime});
+                            .mtime = options.mtime,
+                            .hint = dirty && !session.IsZero() ? point.hint : std::nullopt});
   if (!rsp.ok()) {
     if (dirty) file->EndSync(point, nullptr);
     co_return rsp.status();

@@ -106,7 +106,10 @@ void FileState::EndSync(const SyncPoint& point, const schema::meta::Inode* inode
     hint_unknown_ = true;
     return;
   }
-  if (point.hint) return;  // the server took our word: only an exact sync confirms
+  // A hint that the answer does not cover was not believed: only an exact sync confirms.
+  const bool covered = !point.hint || (truncate_version_ == point.hint->truncate_ver &&
+                                       length_ >= point.hint->length);
+  if (!covered) return;
   synced_ = std::max(synced_, point.writes);
   if (writes_ == point.writes && active_writes_ == 0) {
     written_end_ = 0;

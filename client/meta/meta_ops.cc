@@ -182,6 +182,7 @@ Reply<method::Close> Close(MetaClient& client, OpContext op, uint64_t inode, Clo
   req.update_length = args.update_length;
   req.atime = args.atime;
   req.mtime = args.mtime;
+  req.length_hint = args.hint;
   return client.Call<method::Close>(std::move(op), std::move(req));
 }
 

@@ -117,6 +117,7 @@ struct CloseArgs {
   std::optional<Uuid> session{};  ///< the write session that ends
   bool update_length = false;
   std::optional<int64_t> atime{}, mtime{};
+  std::optional<schema::meta::VersionedLength> hint{};  ///< none: the server asks storage (exact)
 };
 Reply<method::Close> Close(MetaClient& client, OpContext op, uint64_t inode, CloseArgs args);
 Reply<method::PruneSession> PruneSessions(MetaClient& client, OpContext op,

@@ -287,7 +287,7 @@ void MgmtdClientImpl::OnSessionError(const Status& error) {
   } else if (error.code() == Code::kMgmtdInvalidConfigVersion) {
     config_version_ = 0;
   }
-  if (!session_warned_) {
+  if (!session_warned_ && error.code() != Code::kMgmtdClientExit) {
     session_warned_ = true;
     LOG_WARN("client session not extended: {}", error.ToString());
   }

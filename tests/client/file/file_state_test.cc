@@ -113,6 +113,19 @@ TEST(FileStateTest, WriteDuringSyncStaysDirty) {
   EXPECT_EQ(file->length(), 20U);
 }
 
+TEST(FileStateTest, AcceptedHintIsClean) {
+  auto file = Make();
+  file->EndWrite(file->BeginWrite(), 10, true);
+  auto point = file->BeginSync();
+  auto refused = Inode(5, 0);
+  file->EndSync(point, &refused);
+  EXPECT_TRUE(file->dirty()) << "the server did not take our word";
+  auto after = Inode(10, 0);
+  file->EndSync(point, &after);
+  EXPECT_FALSE(file->dirty());
+  EXPECT_EQ(file->length(), 10U);
+}
+
 TEST(FileStateTest, FailedSyncGivesNoHint) {
   auto file = Make();
   file->EndWrite(file->BeginWrite(), 10, true);
