@@ -171,7 +171,7 @@ Result<std::string> CheckTreePath(std::string_view key, std::string_view text) {
   if (text.size() > kLongestTreePath) {
     return Bad(fmt::format("{} has {} bytes: {} is the most", key, text.size(), kLongestTreePath));
   }
-  if (text.size() > 1 && text.ends_with('/')) text.remove_suffix(1);
+  if (text.size() > 2 && text.ends_with('/')) text.remove_suffix(1);  // "//" stays wrong
   TRY(CheckParts(key, text.substr(1)));
   return std::string(text);
 }

@@ -171,7 +171,9 @@ TEST(ParametersTest, AStorageClassWithEverything) {
   EXPECT_EQ(back->path, "/k8s/team/data");
   EXPECT_EQ(back->mount.identity, "token");
   EXPECT_EQ(back->mount.io_timeout_ms, 30000U);
-  EXPECT_EQ(MakeVolumeContext({.mount = back->mount}, back->path)["consistency"], "strict");
+  StorageClass again;
+  again.mount = back->mount;
+  EXPECT_EQ(MakeVolumeContext(again, back->path), MakeVolumeContext(*parsed, back->path));
 }
 
 TEST(ParametersTest, EachMistakeIsNamed) {
