@@ -102,6 +102,8 @@ class RocksMetaDb final : public MetaDb {
     return std::make_unique<RocksTxn>(db_.get(), std::unique_lock(writer_), &committed_);
   }
 
+  uint64_t LastTicket() override { return committed_.load(); }
+
   Status WaitDurable(uint64_t ticket) override {
     if (!sync_) return {};
     std::unique_lock lock(sync_mutex_);

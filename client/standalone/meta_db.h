@@ -67,6 +67,8 @@ class MetaDb {
   /// Returns when the commit of `ticket`, and all before it, outlive a power cut. Concurrent
   /// callers share one sync.
   virtual Status WaitDurable(uint64_t ticket) = 0;
+  /// The ticket of the newest commit.
+  virtual uint64_t LastTicket() = 0;
 
  protected:
   static std::unique_ptr<MetaDb> OpenMemory(std::shared_ptr<MemoryDisk> disk);

@@ -87,6 +87,7 @@ class MemoryMetaDb final : public MetaDb {
     return std::make_unique<MemoryTxn>(disk_, /*write=*/true);
   }
   Status WaitDurable(uint64_t /*ticket*/) override { return {}; }
+  uint64_t LastTicket() override { return 0; }
 
  private:
   std::shared_ptr<MemoryDisk> disk_;

@@ -61,10 +61,10 @@ Result<RemovePlan> Plan(MetaContext& ctx, const wire::RemoveReq& req) {
   plan.parent = std::move(place.parent);
   plan.entry = *std::move(place.entry);
   TRY(plan.inode, records::LoadInode(ctx.txn, plan.entry.id));
+  TRY(CheckParent(plan.parent, ctx.who));
   if (plan.inode.nlink == 0) {
     return Status(Code::kMetaInconsistent, "an entry leads to a removed inode");
   }
-  TRY(CheckParent(plan.parent, ctx.who));
   if (req.check_type) {
     const bool wants_dir = (req.at_flags & wire::kAtRemoveDir) != 0;
     if (wants_dir && plan.entry.type == wire::InodeType::kFile) {

@@ -12,6 +12,11 @@ namespace threefs::standalone {
 
 struct MetaOptions {
   MetaDbOptions db;
+  /// True: an operation is answered when it would survive a power cut. False: only an exact sync
+  /// (fsync) waits for that, for itself and all before it; the rest follows within
+  /// `db_flush_interval`. Without effect when db.sync is off.
+  bool sync_each_operation = true;
+  Duration db_flush_interval = 5s;
 
   /// Of the root directory when the store is made; other directories take over their parent's.
   uint32_t root_table_id = 1;

@@ -132,7 +132,12 @@ Task<Result<wire::Inode>> MetaService::SyncLocked(ops::SyncWork work) {
     CO_TRY(ops::SyncOutcome out, co_await RunBlocking(*deps_.pool, [this, &work, found] {
              return store_->Sync(work, found);
            }));
-    if (!out.needs_length) co_return std::move(out.inode);
+    if (!out.needs_length) {
+      if (exact) {
+        CO_TRY(co_await RunBlocking(*deps_.pool, [this] { return store_->Flush(); }));
+      }
+      co_return std::move(out.inode);
+    }
     CallContext ctx;
     ctx.deadline = deps_.loop->Now() + options_.storage_total_timeout;
     ctx.cancel = &cancel_;
@@ -170,6 +175,7 @@ void MetaService::Start() {
   started_ = true;
   background_.Start(GcLoop());
   background_.Start(SessionLoop());
+  if (options_.db.sync && !options_.sync_each_operation) background_.Start(FlushLoop());
 }
 
 Task<void> MetaService::Stop() {
@@ -258,6 +264,14 @@ Task<void> MetaService::SessionLoop() {
     const Result<size_t> pruned = co_await PruneSessions();
     if (!pruned.ok()) LOG_WARN("sessions: {}", pruned.status().ToString());
     if (pruned.ok() && *pruned > 0) LOG_INFO("sessions: dropped {} of dead clients", *pruned);
+  }
+}
+
+Task<void> MetaService::FlushLoop() {
+  while (!stopping_) {
+    co_await stop_.WaitUntil(deps_.loop->Now() + options_.db_flush_interval);
+    const Status flushed = co_await RunBlocking(*deps_.pool, [this] { return store_->Flush(); });
+    if (!flushed.ok()) LOG_ERROR("metadata is not durable: {}", flushed.ToString());
   }
 }
 

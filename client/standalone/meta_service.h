@@ -83,6 +83,7 @@ class MetaService {
   Task<Result<Space>> CurrentSpace();
   Task<void> GcLoop();
   Task<void> SessionLoop();
+  Task<void> FlushLoop();
   Task<Duration> GcDelay();
   Task<void> CollectDirectory(schema::meta::DirEntry entry);
   Task<void> CollectFile(schema::meta::DirEntry entry, size_t* collected);

@@ -125,7 +125,8 @@ auto MetaStore::Write(const wire::ReqBase& who, F op) {
   if ((Failed(result) && !ctx.commit_on_error) || !txn->dirty()) return result;
   const Result<uint64_t> ticket = txn->Commit();
   txn.reset();
-  Status durable = ticket.ok() ? db_->WaitDurable(*ticket) : ticket.status();
+  Status durable = ticket.status();
+  if (ticket.ok() && options_.sync_each_operation) durable = db_->WaitDurable(*ticket);
   if (!durable.ok()) return decltype(result)(std::move(durable));
   return result;
 }
@@ -199,6 +200,8 @@ INSTANTIATE(DropUserCache)
 INSTANTIATE(TestRpc)
 #undef INSTANTIATE
 template Result<wire::AuthRsp> MetaStore::Run<method::Authenticate>(wire::AuthReq);
+
+Status MetaStore::Flush() { return db_->WaitDurable(db_->LastTicket()); }
 
 Result<ops::SyncOutcome> MetaStore::Sync(const ops::SyncWork& work, std::optional<uint64_t> found) {
   const wire::ReqBase nobody;  // sync and close are not authenticated (§14)

@@ -48,6 +48,9 @@ class MetaStore {
   /// authentication is off.
   Status Authenticate(schema::meta::ReqBase* who) const;
 
+  /// Returns when everything answered so far would survive a power cut.
+  Status Flush();
+
   /// One step of sync or close; see ops::ApplySync.
   Result<ops::SyncOutcome> Sync(const ops::SyncWork& work, std::optional<uint64_t> found);
 
