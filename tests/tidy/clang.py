@@ -36,10 +36,17 @@ class Tree:
             self.memory = {p.name for p in self.cache.iterdir()}
             self.memory |= {line.split()[0] for line in CLEAN.read_text().splitlines() if line[:1] != "#"} if CLEAN.exists() else set()
         self.commands = {}
-        for entry in json.loads((build / "compile_commands.json").read_text()):
+        entries = json.loads((build / "compile_commands.json").read_text())
+        for entry in entries:
+            # Read alone: a precompiled header would hide a missing include, and need not be there.
+            entry["command"] = re.sub(r" (?:-Winvalid-pch|-Xclang (?:-include(?:-pch)?|-fno-pch-timestamp|\S+cmake_pch\S*))(?= )", "",
+                                      entry["command"])
             path = pathlib.Path(entry["file"])
             if path.is_relative_to(root) and not path.is_relative_to(build):
                 self.commands[path.relative_to(root).as_posix()] = entry
+        self.database = build / "tidy-db"
+        self.database.mkdir(exist_ok=True)
+        (self.database / "compile_commands.json").write_text(json.dumps(entries))
 
     def digest(self, name: str) -> str:
         if name not in self.digests:
@@ -136,7 +143,7 @@ def header_jobs(tree: Tree, only: list) -> list:
 
 
 def tidy_jobs(tree: Tree, only: list) -> list:
-    return [(name, tree.flags(name), ["clang-tidy-19", "--quiet", "-p", str(tree.build), str(tree.root / name)])
+    return [(name, tree.flags(name), ["clang-tidy-19", "--quiet", "-p", str(tree.database), str(tree.root / name)])
             for name in sorted(tree.commands) if name.split("/")[0] in ROOMS and (not only or name in only)]
 
 
