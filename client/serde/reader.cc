@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "client/serde/reader.h"
+
 #include "client/serde/decode.h"
 
 namespace threefs::serde {
@@ -66,17 +68,13 @@ bool Reader::Blob(Bytes* out) {
   return true;
 }
 
-bool Reader::Count(size_t min_size, size_t* out) {
+bool Reader::Count(size_t min_size, size_t memory, size_t* out) {
   uint64_t count = 0;
   if (!Varint(&count)) return false;
   if (count > remaining() / min_size) return Fail(Code::kSerdeInsufficientLength);
+  if (count > allowance_ / memory) return Fail(Code::kDataCorruption);
+  allowance_ -= count * memory;
   *out = static_cast<size_t>(count);
-  return true;
-}
-
-bool Reader::Charge(size_t bytes) {
-  if (bytes > allowance_) return Fail(Code::kDataCorruption);
-  allowance_ -= bytes;
   return true;
 }
 

@@ -42,11 +42,9 @@ class Reader {
   bool View(std::string_view* out);
   /// A slice of the input.
   bool Blob(Bytes* out);
-  /// The count of a container whose elements take at least `min_size` bytes each.
-  bool Count(size_t min_size, size_t* out);
-  /// Notes that `bytes` of memory are about to be taken; false when the input is too small to
-  /// justify it.
-  bool Charge(size_t bytes);
+  /// The count of a container whose elements take at least `min_size` bytes each on the wire and
+  /// `memory` bytes each when decoded; fails when the input is too small to justify them.
+  bool Count(size_t min_size, size_t memory, size_t* out);
 
   /// Narrows the reader to the table that begins here; Leave with what Enter gave skips what was
   /// not read.

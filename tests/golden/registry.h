@@ -23,7 +23,7 @@ struct WireType {
   Bytes (*encode_default)();
 };
 
-/// In a fixed order (fuzz corpora depend on it: append only).
+/// In a fixed order.
 const std::vector<WireType>& AllWireTypes();
 /// nullptr when there is none of that name.
 const WireType* FindWireType(std::string_view name);
