@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <malloc.h>
 #include <sys/prctl.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,16 +13,17 @@
 #include <cstring>
 #include <memory>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "client/base/log.h"
 #include "client/base/rng.h"
 #include "client/base/uuid.h"
+#include "client/net/transport.h"
 #include "client/runtime/loop.h"
 #include "mounter/control/supervisor.h"
 #include "mounter/fs/null_fs.h"
+#include "mounter/fs/volume.h"
 #include "mounter/fuse/device.h"
 #include "mounter/fuse/server.h"
 #include "mounter/handover/state.h"
@@ -38,6 +40,16 @@ using fuse::OwnedFd;
 constexpr int kStartTimeoutMs = 30'000;
 constexpr Duration kDrain = 10s;
 
+class DirtyLogInState final : public fs::DirtyLog {
+ public:
+  explicit DirtyLogInState(handover::State* state) : state_(*state) {}
+  bool Mark(uint64_t inode) override { return state_.MarkDirty(inode); }
+  void Clear(uint64_t inode) override { state_.ClearDirty(inode); }
+
+ private:
+  handover::State& state_;
+};
+
 /// What one mount consists of, however its descriptors came to be.
 struct Mount {
   config::MountConfig config;
@@ -50,13 +62,16 @@ struct Mount {
   metrics::Counters counters;
   std::vector<std::unique_ptr<LoopThread>> threads;
   std::unique_ptr<BlockingPool> blocking;
+  std::unique_ptr<net::Network> network;
+  std::unique_ptr<DirtyLogInState> dirty;
   std::unique_ptr<fs::NullFs> null_fs;
+  std::unique_ptr<fs::Volume> volume;
   std::unique_ptr<fuse::Server> server;
 };
 
 uint32_t LoopsOf(const config::MountConfig& config) {
   if (config.loops != 0) return config.loops;
-  return std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
+  return static_cast<uint32_t>(std::clamp(get_nprocs(), 1, 4));
 }
 
 void PrepareProcess() {
@@ -79,12 +94,23 @@ std::vector<Loop*> StartLoops(Mount* m, size_t count) {
 }
 
 Result<fs::FileSystem> OpenBackend(Mount* m, const std::vector<Loop*>& loops) {
-  (void)loops;
   if (m->config.backend == config::Backend::kNull) {
     m->null_fs = std::make_unique<fs::NullFs>(m->config);
     return m->null_fs->sides();
   }
-  return Status(Code::kNotImplemented, "this build has no cluster backend");
+  m->network = net::MakeTcpNetwork();
+  m->dirty = std::make_unique<DirtyLogInState>(m->state.get());
+  fs::VolumeOptions o;
+  o.config = m->config;
+  o.loops = loops;
+  o.network = m->network.get();
+  o.blocking = m->blocking.get();
+  o.mount_id = m->mount_id;
+  o.client_start = m->state->ClientStart(loops[0]->WallMicros());
+  o.dirty = m->dirty.get();
+  o.left_dirty = m->state->DirtyFiles();
+  TRY(m->volume, fs::Volume::Open(std::move(o)));
+  return m->volume->sides();
 }
 
 Status Serve(Mount* m, Supervisor* supervisor, fs::FileSystem fs, const std::vector<Loop*>& loops) {
@@ -103,6 +129,7 @@ Status Serve(Mount* m, Supervisor* supervisor, fs::FileSystem fs, const std::vec
   o.on_ready = [supervisor] { supervisor->NotifyReady(); };
   o.on_gone = [supervisor] { supervisor->NotifyGone(); };
   m->server = fuse::Server::Create(fs, std::move(o));
+  if (m->volume != nullptr) m->volume->SetKernelCache(m->server.get());
   m->server->Start();
   return {};
 }
@@ -115,7 +142,9 @@ void Shutdown(Mount* m, Duration patience) {
     std::fflush(nullptr);
     _exit(0);
   }
+  if (m->volume != nullptr) m->volume->Close();
   m->server.reset();
+  m->volume.reset();
 }
 
 int Fail(const Status& status) {
