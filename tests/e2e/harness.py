@@ -98,10 +98,11 @@ class Cluster:
         self.process, self.data, self.ready = process, data, ready
         self.cluster_id = ready["clusterId"]
         self.mgmtd = ready["mgmtd"]
-        self.token_file = pathlib.Path(ready.get("tokenFile") or data / "token")
+        self.token_file = pathlib.Path(ready["tokenFile"]) if ready.get("tokenFile") else None
 
     def token(self) -> str:
-        return self.token_file.read_text().strip()
+        """The root token; empty when the cluster asks for none."""
+        return self.token_file.read_text().strip() if self.token_file and self.token_file.exists() else ""
 
     def control(self, command: str, seconds: float = 30) -> str:
         """One line to the control socket; the answer without its closing `ok`."""
@@ -150,8 +151,8 @@ class Csi:
 
     def start_service(self):
         self.service = self.scene.start("csi", [self.scene.program("threefs-csi"), "--endpoint", self.endpoint, "--mode", "all", "--node-id",
-                                                "node-1", "--keeper", self.keeper_socket, "--state-dir",
-                                                self.scene.path("csi-state"), "--ctl", self.scene.program("threefsctl")])
+                                                "node-1", "--keeper-socket", self.keeper_socket, "--state-dir",
+                                                self.scene.path("csi-state"), "--threefsctl", self.scene.program("threefsctl")])
         wait_until("csi ready", 10, lambda: self.call("Probe", {}, check=False).returncode == 0, self.service)
 
     def call(self, method: str, request: dict, check=True, seconds=60):
@@ -165,7 +166,8 @@ class Csi:
         return json.loads(done.text or "{}")
 
     def secrets(self) -> dict:
-        return {"token": self.cluster.token()}
+        token = self.cluster.token()
+        return {"token": token} if token else {}
 
     CAPABILITY = {"mount": {"fs_type": "fuse.hf3fs"}, "access_mode": {"mode": "MULTI_NODE_MULTI_WRITER"}}
 
@@ -274,18 +276,22 @@ class Scene:
         self.processes.append(process)
         return process
 
-    def standalone(self, name="cluster", nodes=3, replicas=3, targets=2, cluster_id="demo", data=None, extra=(), seconds=30) -> Cluster:
+    def standalone(self, name="cluster", nodes=3, replicas=3, targets=2, cluster_id="demo", data=None, extra=(), auth=True,
+                   seconds=30) -> Cluster:
+        """auth=False: uids are believed as sent (3FS's default); with authentication a root token acts for users the cluster knows."""
         data = pathlib.Path(data) if data else self.path(name)
         data.mkdir(exist_ok=True)
         ready = self.path(f"{name}.ready")
         ready.unlink(missing_ok=True)
         process = self.start(name, [self.program("threefs-standalone"), "--data", data, "--cluster-id", cluster_id, "--nodes", nodes,
-                                    "--replicas", replicas, "--targets", targets, "--ready-file", ready, *extra])
+                                    "--replicas", replicas, "--targets", targets, "--ready-file", ready, *([] if auth else ["--no-auth"]), *extra])
         wait_until(f"{name} ready", seconds, ready.exists, process)
         return Cluster(process, data, json.loads(ready.read_text()))
 
     def mounter_yaml(self, cluster: Cluster, **settings) -> str:
-        values = {"cluster_id": cluster.cluster_id, "mgmtd_addresses": list(cluster.mgmtd), "token_file": str(cluster.token_file)}
+        values = {"cluster_id": cluster.cluster_id, "mgmtd_addresses": list(cluster.mgmtd)}
+        if cluster.token():
+            values["token_file"] = str(cluster.token_file)
         values.update(settings)
         return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
 
