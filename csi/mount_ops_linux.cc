@@ -141,15 +141,15 @@ class LinuxMountOps final : public MountOps {
 
   Status EnsureDirectory(const std::string& path) override {
     TRY(MakeDirectory(path, 0750));
-    return OpenPath(path, O_PATH | O_DIRECTORY | O_NOFOLLOW).status();
+    return OpenPath(path, O_PATH | O_DIRECTORY).status();
   }
 
   Status Bind(const std::string& source, const std::string& target,
               const BindOptions& options) override {
-    TRY(const UniqueFd from, OpenPath(source, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+    TRY(const UniqueFd from, OpenPath(source, O_PATH | O_DIRECTORY));
     TRY(CheckLiveSource(from, source, options.source_device));
     TRY(MakeDirectory(target, 0));
-    TRY(const UniqueFd to, OpenPath(target, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+    TRY(const UniqueFd to, OpenPath(target, O_PATH | O_DIRECTORY));
     const UniqueFd tree(
         ::open_tree(from.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
     if (!tree.valid()) return SystemError("open_tree (Linux 5.2 or newer is needed)");
@@ -190,7 +190,7 @@ class LinuxMountOps final : public MountOps {
   Status OpenGuard(const std::string& path) override {
     TRY(const std::vector<MountEntry> table, ReadMountTable());
     if (FindMount(table, path) != nullptr) return {};
-    const auto fd = OpenPath(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const auto fd = OpenPath(path, O_RDONLY | O_DIRECTORY);
     if (fd.code() == Code::kMetaNotFound) return {};
     TRY(fd);
     struct stat st{};
