@@ -28,8 +28,8 @@ struct MemoryDisk {
 
 struct MetaDbOptions {
   /// Folder of the RocksDB database, made when missing. Used when `memory` is null.
-  std::string path;
-  std::shared_ptr<MemoryDisk> memory;
+  std::string path{};
+  std::shared_ptr<MemoryDisk> memory{};
   /// WaitDurable waits until the write-ahead log is on disk. False: a power cut may lose the last
   /// operations (a killed process loses nothing either way).
   bool sync = true;

@@ -22,13 +22,13 @@
 namespace threefs::standalone {
 
 struct UserRecord {
-  std::string name;  ///< 1 to 64 bytes without blanks or control characters
+  std::string name{};  ///< 1 to 64 bytes without blanks or control characters
   uint32_t uid = 0;
   uint32_t gid = 0;
-  std::vector<uint32_t> groups;  ///< supplementary; what requests send is replaced by this
-  bool root = false;             ///< its token may act as any user of the store
-  bool admin = false;            ///< may call mgmtd's admin methods
-  std::string token;             ///< empty in AddUser: one is made
+  std::vector<uint32_t> groups{};  ///< supplementary; what requests send is replaced by this
+  bool root = false;               ///< its token may act as any user of the store
+  bool admin = false;              ///< may call mgmtd's admin methods
+  std::string token{};             ///< empty in AddUser: one is made
 };
 
 /// Who a request says it is, and what the store makes of it.
