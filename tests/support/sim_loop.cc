@@ -41,6 +41,8 @@ class SimLoop final : public Loop {
     return {nullptr, [hook = std::move(hook)](void*) { hook->dropped = true; }};
   }
 
+  void Freeze() { frozen_ = true; }
+  [[nodiscard]] bool frozen() const { return frozen_; }
   void RunCallback(const std::function<void()>& fn) {
     Loop* outer = Current();
     SetCurrent(this);
@@ -58,6 +60,7 @@ class SimLoop final : public Loop {
     bool dropped = false;
   };
   SimWorld* world_;
+  bool frozen_ = false;
   std::list<std::shared_ptr<Hook>> hooks_;
 };
 
@@ -68,6 +71,8 @@ Loop& SimWorld::NewLoop() {
   loops_.push_back(std::make_unique<SimLoop>(this));
   return *loops_.back();
 }
+
+void SimWorld::Freeze(Loop& loop) { static_cast<SimLoop&>(loop).Freeze(); }
 
 Loop::TimerId SimWorld::Schedule(Loop* loop, TimePoint when, std::function<void()> fn) {
   when = std::max(when, now_);
@@ -91,6 +96,10 @@ bool SimWorld::Step(TimePoint limit) {
   now_ = node.key().first;
   times_.erase(node.key().second);
   ++events_;
+  if (node.mapped().loop->frozen()) {
+    morgue_.push_back(std::move(node.mapped().fn));
+    return true;
+  }
   node.mapped().loop->RunCallback(node.mapped().fn);
   return true;
 }

@@ -49,6 +49,10 @@ class SimWorld {
   template <class F>
   auto Run(Loop& loop, F make, Duration limit = 24h);
 
+  /// As if the process of `loop` had been killed: nothing runs on it any more. What its events hold
+  /// is kept, never destroyed before the world: coroutines that will not go on refer to each other.
+  void Freeze(Loop& loop);
+
   /// `fn` runs on `loop` at `when` (now at the earliest).
   Loop::TimerId Schedule(Loop* loop, TimePoint when, std::function<void()> fn);
   void Cancel(Loop::TimerId id);
@@ -69,6 +73,7 @@ class SimWorld {
   std::map<std::pair<TimePoint, Loop::TimerId>, Event> queue_;
   std::unordered_map<Loop::TimerId, TimePoint> times_;
   std::vector<std::unique_ptr<SimLoop>> loops_;
+  std::vector<std::function<void()>> morgue_;
 };
 
 template <class F>

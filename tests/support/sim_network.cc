@@ -289,7 +289,12 @@ void SimNetwork::Leave(const std::shared_ptr<Endpoint>& end) {
   end->inbox.clear();
   endpoints_.erase(end->id);
   const auto other = end->other.lock();
-  if (other && other->open) End(*other, {Code::kRPCSocketClosed, "closed by the peer"}, false);
+  if (!other || !other->open) return;
+  if (abort_on_close_) {
+    other->inbox.clear();
+    other->last_due = world_.Now();
+  }
+  End(*other, {Code::kRPCSocketClosed, "closed by the peer"}, false);
 }
 
 void SimNetwork::Partition(uint32_t a, uint32_t b) { cut_.insert(Ordered(a, b)); }
@@ -314,6 +319,11 @@ void SimNetwork::Kill(uint32_t ip, Death death) {
     // the news till then.
     if (other && other->open) End(*other, {Code::kRPCSocketClosed, "closed by the peer"}, false);
   }
+}
+
+void SimNetwork::KillAndForget(uint32_t ip) {
+  Kill(ip, Death::kProcess);
+  std::erase_if(listeners_, [ip](const auto& l) { return static_cast<uint32_t>(l.first) == ip; });
 }
 
 void SimNetwork::Revive(uint32_t ip) {

@@ -67,8 +67,16 @@ class SimNetwork {
   };
   /// Ends all connections of `ip`; its listeners stay and serve again after Revive.
   void Kill(uint32_t ip, Death death);
+  /// Kill(kProcess) for good: its listeners are forgotten, so that another process may listen there
+  /// after Revive. For a loop that is frozen (SimWorld::Freeze) and whose objects are never
+  /// destroyed.
+  void KillAndForget(uint32_t ip);
   void Revive(uint32_t ip);
   [[nodiscard]] bool dead(uint32_t ip) const { return dead_.contains(ip); }
+
+  /// True: what a closing end has sent and the other has not got yet is lost (TCP's reset instead
+  /// of its orderly end).
+  void SetAbortOnClose(bool abort) { abort_on_close_ = abort; }
 
   [[nodiscard]] const SimNetStats& stats() const { return stats_; }
   [[nodiscard]] size_t connections() const { return endpoints_.size() / 2; }
@@ -103,6 +111,7 @@ class SimNetwork {
   std::set<Pair> cut_;
   std::map<uint32_t, Death> dead_;
   uint16_t next_port_ = 40000;
+  bool abort_on_close_ = false;
 };
 
 }  // namespace threefs::sim
