@@ -11,6 +11,7 @@ if(THREEFS_PCH)
   add_executable(threefs_pch_test EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/pch.cc)
   target_link_libraries(threefs_pch_test PRIVATE fmt::fmt GTest::gmock GTest::gtest_main)
   target_precompile_headers(threefs_pch_test PRIVATE ${THREEFS_PCH_STD} <gmock/gmock.h> <gtest/gtest.h>)
+  target_compile_options(threefs_pch_test PRIVATE -O0)  # as threefs_test
 endif()
 
 function(threefs_use_pch TARGET FROM)
@@ -51,6 +52,8 @@ function(threefs_test)
   target_include_directories(${T_NAME} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   target_link_libraries(${T_NAME} PRIVATE ${T_DEPS} GTest::gmock GTest::gtest_main)
   threefs_use_pch(${T_NAME} threefs_pch_test)
+  # The rooms under test keep the preset's optimisation; the tests' own code only has to compile quickly.
+  target_compile_options(${T_NAME} PRIVATE -O0)
   set_target_properties(${T_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${T_NAME} COMMAND ${T_NAME} ${T_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   if(NOT T_LABELS)
