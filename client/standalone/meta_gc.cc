@@ -78,7 +78,7 @@ Status CollectChild(MetaContext& ctx, const wire::DirEntry& dir, const wire::Dir
   if (AsDirectory(*inode) == nullptr) return ops::Unlink(ctx, *inode, path);
   const bool owns = remover == 0 || inode->acl.uid == remover;
   if (!owns && ctx.options.recursive_remove_check_owner) return MoveToOrphans(ctx, *inode, child);
-  ops::MoveToGc(ctx, *inode, path);
+  ops::MoveToGc(ctx, *inode, path, remover);
   return {};
 }
 

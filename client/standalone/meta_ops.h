@@ -64,7 +64,7 @@ Result<SyncOutcome> ApplySync(MetaContext& ctx, const SyncWork& work,
 /// GC's.
 Status Unlink(MetaContext& ctx, wire::Inode inode, const std::string& orig_path);
 /// Stages `inode` (nlink set to 0) into the GC folder.
-void MoveToGc(MetaContext& ctx, wire::Inode inode, const std::string& orig_path);
+void MoveToGc(MetaContext& ctx, wire::Inode inode, const std::string& orig_path, uint32_t remover);
 /// The directory tree at `root` may be removed by the caller (bounded by
 /// recursive_remove_perm_check).
 Status CheckTreeRemovable(MetaContext& ctx, const wire::Inode& root);

@@ -90,7 +90,7 @@ Result<bool> ReplaceLongFile(MetaContext& ctx, const PathWalker& walker, wire::I
   if (!entry || entry->id != inode->id) return false;
   TRY(const std::string path, EntryPath(ctx.txn, parent, name));
   TRY(const uint64_t id, records::NextInodeId(ctx.txn));
-  MoveToGc(ctx, *inode, path);
+  MoveToGc(ctx, *inode, path, ctx.user().uid);
   inode->id = WithEngineBit(ctx, parent, id);
   inode->nlink = 1;
   inode->atime = inode->ctime = inode->mtime = ctx.stamp_us;

@@ -85,7 +85,7 @@ Status Apply(MetaContext& ctx, const RemovePlan& plan) {
   records::DeleteEntry(ctx.txn, plan.entry.parent, plan.entry.name);
   if (plan.entry.type != wire::InodeType::kDirectory) return Unlink(ctx, plan.inode, path);
   if (plan.to_gc) {
-    MoveToGc(ctx, plan.inode, path);
+    MoveToGc(ctx, plan.inode, path, ctx.user().uid);
   } else {
     records::DeleteInode(ctx.txn, plan.inode.id);
   }
@@ -102,12 +102,12 @@ bool IsFinal(const Status& status) {
 
 }  // namespace
 
-void MoveToGc(MetaContext& ctx, wire::Inode inode, const std::string& orig_path) {
+void MoveToGc(MetaContext& ctx, wire::Inode inode, const std::string& orig_path, uint32_t remover) {
   const bool dir = AsDirectory(inode) != nullptr;
   wire::DirEntry entry;
   entry.id = inode.id;
   entry.type = TypeOf(inode);
-  entry.gc_info = wire::GcInfo{ctx.user().uid, orig_path};
+  entry.gc_info = wire::GcInfo{remover, orig_path};
   entry.parent = wire::kGcRootInodeId;
   entry.name = fmt::format("{}-{:016x}-{:016x}", dir ? 'd' : 'f', ctx.now_us, inode.id);
   inode.nlink = 0;
@@ -130,7 +130,7 @@ Status Unlink(MetaContext& ctx, wire::Inode inode, const std::string& orig_path)
   } else if (AsSymlink(inode) != nullptr) {
     records::DeleteInode(ctx.txn, inode.id);
   } else {
-    MoveToGc(ctx, std::move(inode), orig_path);
+    MoveToGc(ctx, std::move(inode), orig_path, ctx.user().uid);
   }
   return {};
 }

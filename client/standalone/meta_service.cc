@@ -248,7 +248,11 @@ Task<void> MetaService::CollectFile(wire::DirEntry entry, size_t* collected) {
     ctx.cancel = &cancel_;
     const Status removed = co_await storage_->RemoveChunks(**inode, ctx);
     if (!removed.ok()) {
-      LOG_WARN("gc: chunks of {:x} stay for now: {}", entry.id, removed.ToString());
+      // A node that is down fails every round for every file: one line a minute tells enough.
+      if (deps_.loop->Now() >= gc_complain_at_) {
+        LOG_WARN("gc: chunks of {:x} stay for now: {}", entry.id, removed.ToString());
+        gc_complain_at_ = deps_.loop->Now() + 60s;
+      }
       co_return;
     }
   }

@@ -97,6 +97,7 @@ class MetaService {
   std::optional<Space> space_;
   TimePoint space_at_{};
   bool gc_pending_ = false;  ///< the last round left something
+  TimePoint gc_complain_at_{};
   bool stopping_ = false;
   bool started_ = false;
   CancelSource cancel_;
