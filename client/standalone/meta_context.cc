@@ -58,7 +58,7 @@ int64_t MetaContext::Cut(int64_t time_us) const {
 
 Status ChainAllocator::Check(const Layout& layout) const {
   const std::shared_ptr<const RoutingInfo> routing = routing_();
-  if (routing == nullptr) {
+  if (routing == nullptr || routing->routing_info_version == 0) {
     return {Code::kMgmtdClientRoutingInfoNotReady, "the meta server has no routing yet"};
   }
   return CheckAgainst(*routing, layout);
@@ -66,7 +66,7 @@ Status ChainAllocator::Check(const Layout& layout) const {
 
 Result<bool> ChainAllocator::Fill(schema::meta::Inode* parent, Layout* layout) {
   const std::shared_ptr<const RoutingInfo> routing = routing_();
-  if (routing == nullptr) {
+  if (routing == nullptr || routing->routing_info_version == 0) {
     return Status(Code::kMgmtdClientRoutingInfoNotReady, "the meta server has no routing yet");
   }
   TRY(CheckAgainst(*routing, *layout));

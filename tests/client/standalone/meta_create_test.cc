@@ -130,6 +130,10 @@ TEST_F(CreateTest, BadLayouts) {
   }
   routing_ = nullptr;
   EXPECT_EQ(Create(At("f")).code(), Code::kMgmtdClientRoutingInfoNotReady);
+  // A server that has just started has routing without tables: to be retried, not a bad layout.
+  routing_ = std::make_shared<schema::mgmtd::RoutingInfo>();
+  EXPECT_EQ(Create(At("f")).code(), Code::kMgmtdClientRoutingInfoNotReady);
+  EXPECT_EQ(Mkdir(At("d")).code(), Code::kMgmtdClientRoutingInfoNotReady);
 }
 
 TEST_F(CreateTest, RequestChecks) {
