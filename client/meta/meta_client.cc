@@ -136,6 +136,7 @@ Task<Result<Bytes>> MetaClientImpl::Repeat(CallContext ctx, uint16_t method, ser
       const bool can_hop = hops < routing->meta_servers().size();
       auto raw = co_await Try(ctx, method, payload, *choice, tries);
       const Code code = tries->last.code();
+      if (code == Code::kInterrupted && ctx.cancelled()) co_return GiveUp(ctx, *tries);
       if (code == Code::kAuthenticationFail) {
         co_return Status(code,
                          fmt::format("token refused: {}; give the token of a user who may act as "
@@ -242,6 +243,7 @@ bool IsServerError(Code code) { return IsRpc(code) || code == Code::kTransaction
 
 bool IsOutcomeUnknown(Code code) {
   if (code == Code::kTransactionMaybeCommitted || code == Code::kMetaOTruncFailed) return true;
+  if (code == Code::kInterrupted) return true;  // we stopped waiting, the server goes on
   return IsRpc(code) && code != Code::kRPCSendFailed && code != Code::kRPCConnectFailed &&
          code != Code::kRPCIBInitFailed && code != Code::kRPCInvalidMethodID;
 }

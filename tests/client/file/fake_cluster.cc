@@ -259,7 +259,8 @@ void FakeCluster::ServeMeta(Process* p) {
     rsp.stat = it->second;
     return rsp;
   });
-  Serve<mt::method::Mkdirs>(p, [](mt::MkdirsReq) -> Result<mt::MkdirsRsp> {
+  Serve<mt::method::Mkdirs>(p, [this](mt::MkdirsReq req) -> Result<mt::MkdirsRsp> {
+    mkdir_ids.push_back(req.base.uuid);
     mt::MkdirsRsp rsp;
     rsp.stat.type = mt::Directory{};
     return rsp;

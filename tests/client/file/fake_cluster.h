@@ -84,6 +84,7 @@ class FakeCluster {
   uint64_t applied = 0;  // updates executed (a repeat answered from memory is not)
   std::map<uint64_t, schema::meta::Inode> inodes;
   std::set<Uuid> pruned;
+  std::vector<Uuid> mkdir_ids;  // idempotency ids as they came
   std::vector<schema::meta::SyncReq> syncs;
   std::vector<schema::mgmtd::ExtendClientSessionReq> sessions;
   uint64_t session_version = 0;
