@@ -134,14 +134,22 @@ Status Serve(Mount* m, Supervisor* supervisor, fs::FileSystem fs, const std::vec
   return {};
 }
 
+// What is not done by then is left as a crash would leave it: the kernel resends or fails it.
+void LeaveAfter(Mount* m, Duration patience) {
+  if (m->threads.empty()) return;
+  Loop* loop = &m->threads[0]->loop();
+  loop->Post([loop, patience] {
+    loop->At(loop->Now() + patience, [] {
+      LOG_WARN("some operations did not end in time");
+      std::fflush(nullptr);
+      _exit(0);
+    });
+  });
+}
+
 void Shutdown(Mount* m, Duration patience) {
-  if (m->server != nullptr && !m->server->Stop(patience)) {
-    LOG_WARN("some operations did not end in time");
-    // Their coroutines still refer to everything: leave as a crash would, the kernel resends or
-    // fails them.
-    std::fflush(nullptr);
-    _exit(0);
-  }
+  LeaveAfter(m, patience);
+  if (m->server != nullptr && !m->server->Stop(patience)) _exit(0);
   if (m->volume != nullptr) m->volume->Close();
   m->server.reset();
   m->volume.reset();

@@ -164,13 +164,20 @@ void Core::TouchDirectory(const Op& op, NodeId node_id) {
 Task<void> Core::TellDirectory(Op op, uint64_t inode) {
   const NodeRef node = table.Get(inode);
   node->StartTell();
-  // "Now" needs no more than the right to write the directory, which a change of its entries needed
-  // as well.
-  meta::AttrChange change;
-  change.mtime = kNowOnServer;
+  const auto view = node->last();
   telling.fetch_add(1);
   op.call.deadline = side(op).loop->Now() + options.config.io_timeout;
-  const auto rsp = co_await meta::SetAttr(meta(op), ContextOf(op), meta::At(inode), change);
+  // The time it happened, which only the owner may set; else "now", for which the right to write
+  // the directory is enough: a change of its entries needed that as well.
+  meta::AttrChange change;
+  const bool owner =
+      view.has_value() && (op.caller.uid == 0 || op.caller.uid == view->uid) && view->mtime > 0;
+  change.mtime = owner ? view->mtime : kNowOnServer;
+  auto rsp = co_await meta::SetAttr(meta(op), ContextOf(op), meta::At(inode), change);
+  if (owner && rsp.code() == Code::kMetaNoPermission) {
+    change.mtime = kNowOnServer;
+    rsp = co_await meta::SetAttr(meta(op), ContextOf(op), meta::At(inode), change);
+  }
   telling.fetch_sub(1);
   if (!rsp.ok()) LOG_DEBUG("times of directory {:#x}: {}", inode, rsp.status().ToString());
 }

@@ -68,7 +68,7 @@ class DevQueue {
   Request Begin(fuse_req* req, uint64_t node);
   fuse_req* End(RequestState* state, int error);
   [[nodiscard]] const QueueOptions& options() const { return options_; }
-  metrics::Counters::Slot& counters() { return *slot_; }
+  [[nodiscard]] metrics::Counters::Slot& counters() const { return *slot_; }
   /// The request being dispatched, header first; valid until the operation's first suspension.
   [[nodiscard]] ByteSpan current() const { return {buffer_.data(), current_size_}; }
   /// Takes the receive buffer away as the bytes at `payload`, which points into it.

@@ -11,6 +11,7 @@
 #include "mounter/fs/errno_map.h"
 #include "mounter/fuse/dev_queue.h"
 #include "mounter/fuse/lowlevel.h"
+#include "mounter/fuse/replies.h"
 
 namespace threefs::fuse {
 namespace {
@@ -25,7 +26,7 @@ constexpr uint32_t kCopyPiece = 1U << 20;
 Task<void> AnswerOpen(Request r, Task<Result<fs::OpenReply>> task) {
   const auto o = co_await std::move(task);
   if (o.ok()) {
-    std::move(r).Open(*o);
+    ReplyOpen(std::move(r), *o);
   } else {
     std::move(r).Error(o.status());
   }
@@ -34,7 +35,7 @@ Task<void> AnswerOpen(Request r, Task<Result<fs::OpenReply>> task) {
 Task<void> AnswerCreate(Request r, Task<Result<fs::CreateReply>> task) {
   const auto c = co_await std::move(task);
   if (c.ok()) {
-    std::move(r).Create(*c);
+    ReplyCreate(std::move(r), *c);
   } else {
     std::move(r).Error(c.status());
   }
@@ -43,7 +44,7 @@ Task<void> AnswerCreate(Request r, Task<Result<fs::CreateReply>> task) {
 Task<void> AnswerRead(Request r, Task<Result<fs::ReadReply>> task) {
   const auto d = co_await std::move(task);
   if (d.ok()) {
-    std::move(r).Data(*d);
+    ReplyData(std::move(r), *d);
   } else {
     std::move(r).Error(d.status(), OpKind::kData);
   }
@@ -52,7 +53,7 @@ Task<void> AnswerRead(Request r, Task<Result<fs::ReadReply>> task) {
 Task<void> AnswerWrite(Request r, Task<Result<uint32_t>> task) {
   const auto n = co_await std::move(task);
   if (n.ok()) {
-    std::move(r).Written(*n);
+    ReplyWritten(std::move(r), *n);
   } else {
     std::move(r).Error(n.status(), OpKind::kData);
   }
@@ -143,7 +144,7 @@ Task<void> RunSeek(Request r, Handle handle, uint64_t offset, bool data) {
   } else if (!at->has_value()) {
     std::move(r).Error(fs::ErrnoStatus(ENXIO, "behind the end of the file"));
   } else {
-    std::move(r).Offset(**at);
+    ReplyOffset(std::move(r), **at);
   }
 }
 

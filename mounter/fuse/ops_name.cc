@@ -12,6 +12,7 @@
 #include "mounter/fs/errno_map.h"
 #include "mounter/fuse/dev_queue.h"
 #include "mounter/fuse/lowlevel.h"
+#include "mounter/fuse/replies.h"
 
 namespace threefs::fuse {
 namespace {
@@ -30,7 +31,7 @@ Status CheckName(std::string_view name) {
 Task<void> AnswerEntry(Request r, Task<Result<fs::Entry>> task) {
   const auto e = co_await std::move(task);
   if (e.ok()) {
-    std::move(r).Entry(*e);
+    ReplyEntry(std::move(r), *e);
   } else {
     std::move(r).Error(e.status());
   }
@@ -39,7 +40,7 @@ Task<void> AnswerEntry(Request r, Task<Result<fs::Entry>> task) {
 Task<void> AnswerAttr(Request r, Task<Result<fs::AttrReply>> task, OpKind kind) {
   const auto a = co_await std::move(task);
   if (a.ok()) {
-    std::move(r).Attr(*a);
+    ReplyAttr(std::move(r), *a);
   } else {
     std::move(r).Error(a.status(), kind);
   }
@@ -53,7 +54,7 @@ Task<void> AnswerStatus(Request r, Task<Status> task) {
 Task<void> AnswerText(Request r, Task<Result<std::string>> task) {
   const auto t = co_await std::move(task);
   if (t.ok()) {
-    std::move(r).Text(*t);
+    ReplyText(std::move(r), *t);
   } else {
     std::move(r).Error(t.status());
   }

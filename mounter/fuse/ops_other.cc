@@ -13,6 +13,7 @@
 #include "mounter/fs/errno_map.h"
 #include "mounter/fuse/dev_queue.h"
 #include "mounter/fuse/lowlevel.h"
+#include "mounter/fuse/replies.h"
 
 namespace threefs::fuse {
 namespace {
@@ -33,7 +34,7 @@ Task<void> AnswerStatus(Request r, Task<Status> task) {
 Task<void> AnswerOpen(Request r, Task<Result<fs::OpenReply>> task) {
   const auto o = co_await std::move(task);
   if (o.ok()) {
-    std::move(r).Open(*o);
+    ReplyOpen(std::move(r), *o);
   } else {
     std::move(r).Error(o.status());
   }
@@ -55,11 +56,11 @@ Task<void> RunReadDir(Request r, Handle handle, uint64_t offset, size_t size, bo
   std::vector<char> page(size);
   size_t used = 0;
   for (const fs::DirItem& item : *items) {
-    const size_t needed = r.AddToPage(&page, used, item, plus);
+    const size_t needed = AddToPage(r, &page, used, item, plus);
     if (needed > size - used) break;
     used += needed;
   }
-  std::move(r).Page(page, used);
+  ReplyPage(std::move(r), page, used);
 }
 
 void ReadDirAny(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, fuse_file_info* fi,
@@ -89,7 +90,7 @@ void FsyncDir(fuse_req_t req, fuse_ino_t node, int, fuse_file_info*) {
 Task<void> RunStatFs(Request r) {
   const auto s = co_await r.fs().others->GetStatFs(r.op());
   if (s.ok()) {
-    std::move(r).StatFs(*s);
+    ReplyStatFs(std::move(r), *s);
   } else {
     std::move(r).Error(s.status());
   }
@@ -112,7 +113,7 @@ Task<void> RunIoctl(Request r, Handle handle, uint32_t command, std::vector<uint
     co_return;
   }
   reply->out.resize(std::min(reply->out.size(), out_size));
-  std::move(r).Ioctl(*reply);
+  ReplyIoctl(std::move(r), *reply);
 }
 
 void Ioctl(fuse_req_t req, fuse_ino_t node, unsigned int command, void*, fuse_file_info* fi,
@@ -137,7 +138,7 @@ void SetXattr(fuse_req_t req, fuse_ino_t node, const char* name, const char* val
 Task<void> AnswerXattr(Request r, Task<Result<std::string>> task, size_t size) {
   const auto value = co_await std::move(task);
   if (value.ok()) {
-    std::move(r).Xattr(*value, size);
+    ReplyXattr(std::move(r), *value, size);
   } else {
     std::move(r).Error(value.status());
   }

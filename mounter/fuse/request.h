@@ -49,27 +49,13 @@ class Request {
 
   /// The errno of `status` (0 when OK), logged when it is out of the ordinary.
   void Error(const Status& status, fs::OpKind kind = fs::OpKind::kOther) &&;
-  void None() &&;
-  void Entry(const fs::Entry& entry) &&;
-  void Attr(const fs::AttrReply& attr) &&;
-  void Open(const fs::OpenReply& open) &&;
-  void Create(const fs::CreateReply& create) &&;
-  void Text(const std::string& text) &&;
-  void Written(uint32_t count) &&;
-  void Data(const fs::ReadReply& read) &&;
-  void StatFs(const fs::StatFs& stat) &&;
-  /// An attribute's value for a caller with room for `size` bytes; 0: only asks how long it is.
-  void Xattr(const std::string& value, size_t size) &&;
-  void Offset(uint64_t offset) &&;
-  void Ioctl(const fs::IoctlReply& reply) &&;
-  /// A page of a directory, made with AddToPage: returns the bytes it needs; more than the room
-  /// left: not added.
-  void Page(const std::vector<char>& page, size_t size) &&;
-  size_t AddToPage(std::vector<char>* page, size_t used, const fs::DirItem& item, bool plus) const;
+  /// Ends the request's life here: out of the queue's books. For replies.cc; the caller answers
+  /// libfuse's handle at once.
+  fuse_req* Finish(int error) &&;
+  [[nodiscard]] const RequestState& state() const { return *state_; }
 
  private:
-  /// Ends the request's life here: out of the queue's books. Returns libfuse's handle.
-  fuse_req* Finish(int error);
+  fuse_req* End(int error);
   RequestState* state_;
 };
 

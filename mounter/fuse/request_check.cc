@@ -3,6 +3,8 @@
 // (a fuzzer, a virtqueue) are checked here first.
 #include <linux/fuse.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "mounter/fuse/lowlevel.h"
@@ -15,88 +17,73 @@ constexpr size_t kOldSetXattr =
     8;  // FUSE_COMPAT_SETXATTR_IN_SIZE: the extension is never negotiated
 
 struct Shape {
-  int fixed;  ///< bytes after the header
-  int names;  ///< NUL-ended strings after them
+  int fixed = 0;  ///< bytes after the header
+  int names = 0;  ///< NUL-ended strings after them
 };
 
-Shape ShapeOf(uint32_t opcode) {
-  switch (opcode) {
-    case FUSE_LOOKUP:
-    case FUSE_UNLINK:
-    case FUSE_RMDIR:
-    case FUSE_REMOVEXATTR:
-      return {0, 1};
-    case FUSE_FORGET:
-      return {sizeof(fuse_forget_in), 0};
-    case FUSE_BATCH_FORGET:
-      return {sizeof(fuse_batch_forget_in), 0};
-    case FUSE_GETATTR:
-      return {sizeof(fuse_getattr_in), 0};
-    case FUSE_SETATTR:
-      return {sizeof(fuse_setattr_in), 0};
-    case FUSE_SYMLINK:
-      return {0, 2};
-    case FUSE_MKNOD:
-      return {sizeof(fuse_mknod_in), 1};
-    case FUSE_MKDIR:
-      return {sizeof(fuse_mkdir_in), 1};
-    case FUSE_RENAME:
-      return {sizeof(fuse_rename_in), 2};
-    case FUSE_RENAME2:
-      return {sizeof(fuse_rename2_in), 2};
-    case FUSE_LINK:
-      return {sizeof(fuse_link_in), 1};
-    case FUSE_OPEN:
-    case FUSE_OPENDIR:
-      return {sizeof(fuse_open_in), 0};
-    case FUSE_READ:
-    case FUSE_READDIR:
-    case FUSE_READDIRPLUS:
-      return {sizeof(fuse_read_in), 0};
-    case FUSE_WRITE:
-      return {sizeof(fuse_write_in), 0};
-    case FUSE_RELEASE:
-    case FUSE_RELEASEDIR:
-      return {sizeof(fuse_release_in), 0};
-    case FUSE_FSYNC:
-    case FUSE_FSYNCDIR:
-      return {sizeof(fuse_fsync_in), 0};
-    case FUSE_FLUSH:
-      return {sizeof(fuse_flush_in), 0};
-    case FUSE_SETXATTR:
-      return {kOldSetXattr, 1};
-    case FUSE_GETXATTR:
-      return {sizeof(fuse_getxattr_in), 1};
-    case FUSE_LISTXATTR:
-      return {sizeof(fuse_getxattr_in), 0};
-    case FUSE_INIT:
-      return {16, 0};
-    case FUSE_GETLK:
-    case FUSE_SETLK:
-    case FUSE_SETLKW:
-      return {sizeof(fuse_lk_in), 0};
-    case FUSE_ACCESS:
-      return {sizeof(fuse_access_in), 0};
-    case FUSE_CREATE:
-      return {sizeof(fuse_create_in), 1};
-    case FUSE_BMAP:
-      return {sizeof(fuse_bmap_in), 0};
-    case FUSE_IOCTL:
-      return {sizeof(fuse_ioctl_in), 0};
-    case FUSE_POLL:
-      return {sizeof(fuse_poll_in), 0};
-    case FUSE_FALLOCATE:
-      return {sizeof(fuse_fallocate_in), 0};
-    case FUSE_LSEEK:
-      return {sizeof(fuse_lseek_in), 0};
-    case FUSE_COPY_FILE_RANGE:
-      return {sizeof(fuse_copy_file_range_in), 0};
-    case FUSE_NOTIFY_REPLY:  // we never ask
-    case CUSE_INIT:
-      return {kRefuse, 0};
-    default:  // no body, or libfuse answers ENOSYS without a look at it
-      return {0, 0};
+// One row an operation; what is not listed has no body, or libfuse answers ENOSYS without a look at
+// it.
+struct Row {
+  uint32_t opcode;
+  Shape shape;
+};
+constexpr Row kShapes[] = {
+    {FUSE_LOOKUP, {0, 1}},
+    {FUSE_UNLINK, {0, 1}},
+    {FUSE_RMDIR, {0, 1}},
+    {FUSE_REMOVEXATTR, {0, 1}},
+    {FUSE_SYMLINK, {0, 2}},
+    {FUSE_MKNOD, {sizeof(fuse_mknod_in), 1}},
+    {FUSE_MKDIR, {sizeof(fuse_mkdir_in), 1}},
+    {FUSE_RENAME, {sizeof(fuse_rename_in), 2}},
+    {FUSE_RENAME2, {sizeof(fuse_rename2_in), 2}},
+    {FUSE_LINK, {sizeof(fuse_link_in), 1}},
+    {FUSE_CREATE, {sizeof(fuse_create_in), 1}},
+    {FUSE_SETXATTR, {kOldSetXattr, 1}},
+    {FUSE_GETXATTR, {sizeof(fuse_getxattr_in), 1}},
+    {FUSE_LISTXATTR, {sizeof(fuse_getxattr_in), 0}},
+    {FUSE_FORGET, {sizeof(fuse_forget_in), 0}},
+    {FUSE_BATCH_FORGET, {sizeof(fuse_batch_forget_in), 0}},
+    {FUSE_GETATTR, {sizeof(fuse_getattr_in), 0}},
+    {FUSE_SETATTR, {sizeof(fuse_setattr_in), 0}},
+    {FUSE_OPEN, {sizeof(fuse_open_in), 0}},
+    {FUSE_OPENDIR, {sizeof(fuse_open_in), 0}},
+    {FUSE_READ, {sizeof(fuse_read_in), 0}},
+    {FUSE_READDIR, {sizeof(fuse_read_in), 0}},
+    {FUSE_READDIRPLUS, {sizeof(fuse_read_in), 0}},
+    {FUSE_WRITE, {sizeof(fuse_write_in), 0}},
+    {FUSE_RELEASE, {sizeof(fuse_release_in), 0}},
+    {FUSE_RELEASEDIR, {sizeof(fuse_release_in), 0}},
+    {FUSE_FSYNC, {sizeof(fuse_fsync_in), 0}},
+    {FUSE_FSYNCDIR, {sizeof(fuse_fsync_in), 0}},
+    {FUSE_FLUSH, {sizeof(fuse_flush_in), 0}},
+    {FUSE_INIT, {16, 0}},
+    {FUSE_GETLK, {sizeof(fuse_lk_in), 0}},
+    {FUSE_SETLK, {sizeof(fuse_lk_in), 0}},
+    {FUSE_SETLKW, {sizeof(fuse_lk_in), 0}},
+    {FUSE_ACCESS, {sizeof(fuse_access_in), 0}},
+    {FUSE_BMAP, {sizeof(fuse_bmap_in), 0}},
+    {FUSE_IOCTL, {sizeof(fuse_ioctl_in), 0}},
+    {FUSE_POLL, {sizeof(fuse_poll_in), 0}},
+    {FUSE_FALLOCATE, {sizeof(fuse_fallocate_in), 0}},
+    {FUSE_LSEEK, {sizeof(fuse_lseek_in), 0}},
+    {FUSE_COPY_FILE_RANGE, {sizeof(fuse_copy_file_range_in), 0}},
+    {FUSE_NOTIFY_REPLY, {kRefuse, 0}},  // we never ask
+};
+
+// Every request passes here: the table is indexed by opcode.
+constexpr size_t kIndexed = 64;
+constexpr auto kByOpcode = [] {
+  std::array<Shape, kIndexed> table{};
+  for (const Row& row : kShapes) {
+    if (row.opcode < kIndexed) table[row.opcode] = row.shape;
   }
+  return table;
+}();
+
+Shape ShapeOf(uint32_t opcode) {
+  if (opcode < kIndexed) return kByOpcode[opcode];
+  return opcode == CUSE_INIT ? Shape{kRefuse, 0} : Shape{0, 0};
 }
 
 template <class T>
