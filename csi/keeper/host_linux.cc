@@ -256,9 +256,10 @@ class LinuxHost final : public Host {
     if (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(child.pidfd.get()), &info,
                  WEXITED | WNOHANG) != 0) {
       if (errno != ECHILD) return {};
-      // An adopted process is not our child: gone when signalling it says so.
-      const long alive = ::syscall(SYS_pidfd_send_signal, child.pidfd.get(), 0, nullptr, 0U);
-      return alive != 0 && errno == ESRCH ? "gone" : "";
+      // An adopted process is not our child. Its pidfd tells its end, even while nobody has
+      // collected it.
+      pollfd p{.fd = child.pidfd.get(), .events = POLLIN, .revents = 0};
+      return ::poll(&p, 1, 0) > 0 ? "gone" : "";
     }
     if (info.si_pid == 0) return {};
     if (info.si_code == CLD_EXITED) return fmt::format("exit code {}", info.si_status);
