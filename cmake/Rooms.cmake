@@ -20,15 +20,18 @@ function(threefs_use_pch TARGET FROM)
   endif()
 endfunction()
 
+# NO_PCH: for what links gRPC, whose -pthread the precompiled header was not made with.
 # threefs_room(NAME client_base SOURCES ... DEPS ...): one static library a room; tests link rooms, never sources.
 # Includes are written from the repository's root: #include "client/base/status.h".
 function(threefs_room)
-  cmake_parse_arguments(R "" "NAME" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(R "NO_PCH" "NAME" "SOURCES;DEPS" ${ARGN})
   if(R_SOURCES)
     add_library(${R_NAME} STATIC ${R_SOURCES})
     target_include_directories(${R_NAME} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
     target_link_libraries(${R_NAME} PUBLIC ${R_DEPS})
-    threefs_use_pch(${R_NAME} threefs_pch)
+    if(NOT R_NO_PCH)
+      threefs_use_pch(${R_NAME} threefs_pch)
+    endif()
   else()
     add_library(${R_NAME} INTERFACE)
     target_include_directories(${R_NAME} INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
@@ -47,11 +50,13 @@ endfunction()
 
 # threefs_test(NAME x_test SOURCES ... DEPS ... [LABELS unit]): a gtest binary, one ctest entry.
 function(threefs_test)
-  cmake_parse_arguments(T "" "NAME;TIMEOUT" "SOURCES;DEPS;LABELS;ARGS" ${ARGN})
+  cmake_parse_arguments(T "NO_PCH" "NAME;TIMEOUT" "SOURCES;DEPS;LABELS;ARGS" ${ARGN})
   add_executable(${T_NAME} ${T_SOURCES})
   target_include_directories(${T_NAME} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   target_link_libraries(${T_NAME} PRIVATE ${T_DEPS} GTest::gmock GTest::gtest_main)
-  threefs_use_pch(${T_NAME} threefs_pch_test)
+  if(NOT T_NO_PCH)
+    threefs_use_pch(${T_NAME} threefs_pch_test)
+  endif()
   # The rooms under test keep the preset's optimisation; the tests' own code only has to compile quickly.
   target_compile_options(${T_NAME} PRIVATE -O0)
   set_target_properties(${T_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
