@@ -178,7 +178,7 @@ Result<std::string> AbsolutePath(MetaTxn& txn, const Inode& directory) {
   while (current.id != schema::meta::kRootInodeId) {
     const Directory* dir = AsDirectory(current);
     if (dir == nullptr) return Status(Code::kMetaNotDirectory, "not a directory");
-    text = "/" + dir->name + text;
+    text.insert(0, "/" + dir->name);
     if (current.id == schema::meta::kGcRootInodeId) break;
     TRY(current, records::LoadInode(txn, dir->parent));
   }
