@@ -9,7 +9,10 @@
 namespace threefs::sim {
 
 void Chaos::Note(std::string what) {
-  if (verbose_) fmt::print("  chaos: {}\n", what);
+  if (verbose_) {
+    const auto ms = (Loop::Current()->Now().time_since_epoch() - 1'000'000s) / 1ms;
+    fmt::print("  {} ms chaos: {}\n", ms, what);
+  }
   ++counts_["chaos: " + what.substr(0, what.find(' '))];
 }
 

@@ -17,6 +17,7 @@
 namespace threefs::sim {
 namespace {
 
+constexpr int kHands = 3;                        // operations a client has under way
 constexpr uint32_t kFirstClientIp = 0x6400000a;  // 10.0.0.100
 
 ClusterShape RandomShape(Rng* rng) {
@@ -103,7 +104,9 @@ Task<Status> Run::OpenClient(SimClient* c) {
 
 Task<void> Run::WorkOn(SimClient* c, int* left, Event* done) {
   co_await SwitchTo(*c->loop);
-  co_await workload_.Work(c, options_.ops_per_client);
+  TaskScope hands;
+  for (int i = 0; i < kHands; ++i) hands.Start(workload_.Work(c, options_.ops_per_client / kHands));
+  co_await hands.Join();
   co_await SwitchTo(*control_);
   if (--*left == 0) done->Set();
 }

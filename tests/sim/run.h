@@ -12,7 +12,7 @@ namespace threefs::sim {
 struct RunOptions {
   uint64_t seed = 1;
   int rounds = 3;
-  int ops_per_client = 40;  ///< a round
+  int ops_per_client = 60;  ///< a round
   bool chaos = true;
   bool verbose = false;
 };

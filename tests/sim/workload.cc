@@ -14,6 +14,12 @@ OpContext Workload::Op(const SimClient& client, Duration time) const {
   return {.call = {.deadline = client.loop->Now() + time}, .user = nullptr};
 }
 
+OpContext Workload::Op(const SimClient& client) {
+  if (calm_) return Op(client, 120s);
+  if (rng_.Below(4) != 0) return Op(client, 20s);
+  return Op(client, 1ms + std::chrono::milliseconds(rng_.Below(3000)));
+}
+
 meta::PathAt Workload::Path(Place p) const {
   return meta::At(model_.dirs[p.dir]->inode, Model::Name(p.name));
 }
@@ -113,6 +119,7 @@ Task<void> Workload::Work(SimClient* c, int ops) {
 }
 
 Task<void> Workload::Verify(SimClient* c) {
+  calm_ = true;
   co_await ResolveNames(c);
   for (size_t d = 0; d < model_.dirs.size() && failure_.empty(); ++d) co_await VerifyDir(c, d);
   std::vector<FilePtr> live;
@@ -125,6 +132,7 @@ Task<void> Workload::Verify(SimClient* c) {
   for (const FilePtr& f : live) {
     if (failure_.empty()) co_await VerifyFile(c, f);
   }
+  calm_ = false;
 }
 
 }  // namespace threefs::sim

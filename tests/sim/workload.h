@@ -53,6 +53,8 @@ class Workload {
   };
 
   OpContext Op(const SimClient& client, Duration time) const;
+  /// Of an operation under chaos: sometimes so short that its outcome stays unknown.
+  OpContext Op(const SimClient& client);
   Place Pick() {
     return {rng_.Below(model_.dirs.size()), rng_.Below(model_.dirs[0]->slots.size())};
   }
@@ -89,10 +91,13 @@ class Workload {
   Task<void> FileOp(SimClient* c, FilePtr f);
   Task<void> VerifyFile(SimClient* c, FilePtr f);
   void DoubtFile(FileModel* f, Content other);
+  void Trace(const SimClient& c, const FileModel& f, const std::string& what,
+             const Status& status) const;
 
   std::vector<std::unique_ptr<SimClient>>* clients_;
   Rng rng_;
   bool verbose_;
+  bool calm_ = false;
   Model model_;
   std::string failure_;
   std::map<std::string, uint64_t> counts_;

@@ -14,7 +14,6 @@
 namespace threefs::sim {
 namespace {
 
-constexpr Duration kOpTime = 15s;
 constexpr Duration kCalmTime = 120s;
 constexpr size_t kMaxLength = 160U << 10;
 
@@ -25,6 +24,14 @@ Content Join(const file::ReadResult& r) {
 }
 
 }  // namespace
+
+void Workload::Trace(const SimClient& c, const FileModel& f, const std::string& what,
+                     const Status& status) const {
+  if (!verbose_) return;
+  const auto ms = (c.loop->Now().time_since_epoch() - 1'000'000s) / 1ms;
+  fmt::print("    {} ms client {} inode {} {}: {}\n", ms, c.number, f.inode, what,
+             status.ToString());
+}
 
 Task<void> Workload::FileOp(SimClient* c, FilePtr f) {
   const auto guard = co_await f->mutex.Lock();
@@ -60,7 +67,7 @@ Task<void> Workload::FileOp(SimClient* c, FilePtr f) {
 Task<bool> Workload::Open(SimClient* c, FileModel* f) {
   FileModel::View& view = f->views[static_cast<size_t>(c->number)];
   if (view.ref && view.version == f->version) co_return true;
-  auto r = co_await meta::Stat(c->session().meta(), Op(*c, kOpTime), meta::At(f->inode));
+  auto r = co_await meta::Stat(c->session().meta(), Op(*c), meta::At(f->inode));
   if (Judge("open", r.status(), Code::kOk) != Outcome::kDone) co_return false;
   if (view.ref) {
     view.ref->OnInode(r->stat);
@@ -90,9 +97,10 @@ Task<void> Workload::WriteFile(SimClient* c, FileModel* f, uint64_t offset, size
   pieces.push_back(all.Slice(0, cut));
   pieces.push_back(all.Slice(cut, size - cut));
   FileModel::View& view = f->views[static_cast<size_t>(c->number)];
-  auto r = co_await c->session().io().Write(Op(*c, kOpTime), view.ref, offset, std::move(pieces));
+  auto r = co_await c->session().io().Write(Op(*c), view.ref, offset, std::move(pieces));
   view.version = ++f->version;
   f->dirty = c->number;
+  Trace(*c, *f, fmt::format("write [{}, +{})", offset, size), r.status());
   const Outcome o = Judge("write", r.status(), Code::kOk);
   if (o == Outcome::kDone && *r == size) {
     f->Write(offset, bytes);
@@ -107,7 +115,8 @@ Task<void> Workload::ReadFile(SimClient* c, FileModel* f) {
   const FileModel::View& view = f->views[static_cast<size_t>(c->number)];
   const uint64_t offset = rng_.Below(f->data.size() + 1000);
   const uint64_t length = 1 + rng_.Below(60000);
-  auto r = co_await c->session().io().Read(Op(*c, kOpTime), view.ref, offset, length);
+  auto r = co_await c->session().io().Read(Op(*c), view.ref, offset, length);
+  Trace(*c, *f, fmt::format("read [{}, +{})", offset, length), r.status());
   if (Judge("read", r.status(), Code::kOk) != Outcome::kDone) co_return;
   const uint64_t from = std::min<uint64_t>(offset, f->data.size());
   const uint64_t to = std::min<uint64_t>(offset + length, f->data.size());
@@ -127,10 +136,11 @@ Task<void> Workload::ReadFile(SimClient* c, FileModel* f) {
 Task<void> Workload::Truncate(SimClient* c, FileModel* f) {
   const uint64_t length = rng_.Below(3) == 0 ? 0 : rng_.Below(f->data.size() + 10000);
   FileModel::View& view = f->views[static_cast<size_t>(c->number)];
-  auto r = co_await c->session().io().Truncate(Op(*c, kOpTime), view.ref, length);
+  auto r = co_await c->session().io().Truncate(Op(*c), view.ref, length);
   view.version = ++f->version;
   Content after = f->data;
   after.resize(length);
+  Trace(*c, *f, fmt::format("truncate {} from {}", length, f->data.size()), r.status());
   if (Judge("truncate", r.status(), Code::kOk) == Outcome::kDone) {
     f->data = std::move(after);
     f->dirty = -1;
@@ -149,9 +159,10 @@ Task<void> Workload::Punch(SimClient* c, FileModel* f) {
   const uint64_t offset = rng_.Below(f->data.size() + 1);
   const uint64_t length = 1 + rng_.Below(50000);
   FileModel::View& view = f->views[static_cast<size_t>(c->number)];
-  const Status s = co_await c->session().io().PunchHole(Op(*c, kOpTime), view.ref, offset, length);
+  const Status s = co_await c->session().io().PunchHole(Op(*c), view.ref, offset, length);
   view.version = ++f->version;
   f->dirty = c->number;
+  Trace(*c, *f, fmt::format("punch [{}, +{})", offset, length), s);
   if (Judge("punch", s, Code::kOk) == Outcome::kDone) {
     f->Punch(offset, length);
   } else {
@@ -163,7 +174,8 @@ Task<void> Workload::SyncFile(SimClient* c, FileModel* f) {
   FileModel::View& view = f->views[static_cast<size_t>(c->number)];
   if (!view.ref) co_return;
   const bool exact = rng_.Below(2) == 0;
-  auto r = co_await c->session().io().Sync(Op(*c, kOpTime), view.ref, {.exact = exact});
+  auto r = co_await c->session().io().Sync(Op(*c), view.ref, {.exact = exact});
+  Trace(*c, *f, exact ? "sync exact" : "sync hinted", r.status());
   if (Judge("sync", r.status(), Code::kOk) != Outcome::kDone) co_return;
   const auto* file = std::get_if<schema::meta::File>(&r->type);
   if (file == nullptr || file->length != f->data.size()) {

@@ -15,7 +15,6 @@
 namespace threefs::sim {
 namespace {
 
-constexpr Duration kOpTime = 20s;
 constexpr Duration kCalmTime = 120s;
 
 // The mutexes of one or two directories, always in the order of their numbers.
@@ -57,15 +56,14 @@ Task<void> Workload::Create(SimClient* c, Place p) {
   meta::CreateArgs args;
   args.open.flags = 0100 | 0200 | 02;  // O_CREAT | O_EXCL | O_RDWR
   args.open.session = session;
-  auto r = co_await meta::Create(c->session().meta(), Op(*c, kOpTime), Path(p), args);
+  auto r = co_await meta::Create(c->session().meta(), Op(*c), Path(p), args);
   const Outcome o = Judge("create", r.status(), taken ? refusal : Code::kOk);
   Slot after{.kind = Slot::Kind::kFile, .file = NewFile(r.ok() ? r->stat.id : 0, clients_->size())};
   if (o == Outcome::kUnknown && !taken) Doubt({{p.dir, p.name, before, after}});
   if (o != Outcome::kDone) co_return;
   Set(p, after);
   // The session goes; whether the close is answered does not matter to the model.
-  (void)co_await meta::Close(c->session().meta(), Op(*c, kOpTime), after.file->inode,
-                             {.session = session});
+  (void)co_await meta::Close(c->session().meta(), Op(*c), after.file->inode, {.session = session});
 }
 
 Task<void> Workload::Remove(SimClient* c, Place p) {
@@ -75,7 +73,7 @@ Task<void> Workload::Remove(SimClient* c, Place p) {
   AsyncMutex::Guard file;
   if (before.file) file = co_await before.file->mutex.Lock();
   const bool dir = before.kind == Slot::Kind::kDirectory;
-  auto r = co_await meta::Remove(c->session().meta(), Op(*c, kOpTime), Path(p),
+  auto r = co_await meta::Remove(c->session().meta(), Op(*c), Path(p),
                                  dir ? meta::RemoveKind::kDirectory : meta::RemoveKind::kFile);
   const Outcome o = Judge("remove", r.status(), RemoveAnswer(before));
   if (o == Outcome::kRefused || before.kind == Slot::Kind::kAbsent) co_return;
@@ -99,7 +97,7 @@ Task<void> Workload::Rename(SimClient* c, Place from, Place to) {
   if (a.file && a.file == b.file) co_return;
   AsyncMutex::Guard victim;
   if (b.file) victim = co_await b.file->mutex.Lock();
-  auto r = co_await meta::Rename(c->session().meta(), Op(*c, kOpTime), Path(from), Path(to));
+  auto r = co_await meta::Rename(c->session().meta(), Op(*c), Path(from), Path(to));
   const bool absent = a.kind == Slot::Kind::kAbsent;
   const Outcome o = Judge("rename", r.status(), absent ? Code::kMetaNotFound : Code::kOk);
   if (absent || o == Outcome::kRefused) co_return;
@@ -118,7 +116,7 @@ Task<void> Workload::Link(SimClient* c, Place from, Place to) {
   const Slot a = At(from);
   const Slot b = At(to);
   if (a.kind != Slot::Kind::kFile) co_return;
-  auto r = co_await meta::HardLink(c->session().meta(), Op(*c, kOpTime), Path(from), Path(to));
+  auto r = co_await meta::HardLink(c->session().meta(), Op(*c), Path(from), Path(to));
   const bool taken = b.kind != Slot::Kind::kAbsent;
   const Outcome o = Judge("link", r.status(), taken ? Code::kMetaExists : Code::kOk);
   if (taken || o == Outcome::kRefused) co_return;
@@ -136,7 +134,7 @@ Task<void> Workload::Symlink(SimClient* c, Place p) {
   const Slot before = At(p);
   const bool taken = before.kind != Slot::Kind::kAbsent;
   const Slot after{.kind = Slot::Kind::kSymlink, .target = fmt::format("t{}", rng_.Below(1000))};
-  auto r = co_await meta::Symlink(c->session().meta(), Op(*c, kOpTime), Path(p), after.target);
+  auto r = co_await meta::Symlink(c->session().meta(), Op(*c), Path(p), after.target);
   const Outcome o = Judge("symlink", r.status(), taken ? Code::kMetaExists : Code::kOk);
   if (o == Outcome::kUnknown && !taken) Doubt({{p.dir, p.name, before, after}});
   if (o == Outcome::kDone) Set(p, after);
@@ -148,7 +146,7 @@ Task<void> Workload::Mkdir(SimClient* c, Place p) {
   const Slot before = At(p);
   const bool taken = before.kind != Slot::Kind::kAbsent;
   const Slot after{.kind = Slot::Kind::kDirectory};
-  auto r = co_await meta::Mkdirs(c->session().meta(), Op(*c, kOpTime), Path(p), {});
+  auto r = co_await meta::Mkdirs(c->session().meta(), Op(*c), Path(p), {});
   const Outcome o = Judge("mkdir", r.status(), taken ? Code::kMetaExists : Code::kOk);
   if (o == Outcome::kUnknown && !taken) Doubt({{p.dir, p.name, before, after}});
   if (o == Outcome::kDone) Set(p, after);
@@ -159,9 +157,8 @@ Task<void> Workload::List(SimClient* c, size_t dir) {
   std::set<std::string> seen;
   std::string prev;
   for (bool more = true; more;) {
-    auto r =
-        co_await meta::List(c->session().meta(), Op(*c, kOpTime), meta::At(model_.dirs[dir]->inode),
-                            prev, static_cast<int32_t>(1 + rng_.Below(5)));
+    auto r = co_await meta::List(c->session().meta(), Op(*c), meta::At(model_.dirs[dir]->inode),
+                                 prev, static_cast<int32_t>(1 + rng_.Below(5)));
     if (Judge("list", r.status(), Code::kOk) != Outcome::kDone) co_return;
     for (const auto& e : r->entries) seen.insert(e.name);
     more = r->more;
@@ -181,7 +178,7 @@ Task<void> Workload::StatSlot(SimClient* c, Place p) {
   const DirLocks locks = co_await LockDirs(&model_, p.dir, p.dir);
   if (Unsure(p)) co_return;
   const Slot& s = At(p);
-  auto r = co_await meta::Stat(c->session().meta(), Op(*c, kOpTime), Path(p));
+  auto r = co_await meta::Stat(c->session().meta(), Op(*c), Path(p));
   const bool absent = s.kind == Slot::Kind::kAbsent;
   if (Judge("stat", r.status(), absent ? Code::kMetaNotFound : Code::kOk) != Outcome::kDone)
     co_return;
