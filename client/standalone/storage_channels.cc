@@ -49,6 +49,7 @@ std::optional<IOResult> UpdateChannels::Begin(const MessageTag& tag, uint64_t ge
   }
   record.busy = true;
   record.finished = false;
+  record.invalid = false;
   record.seqnum = tag.channel.seqnum;
   record.request_id = tag.request_id;
   record.generation = generation;
@@ -59,9 +60,16 @@ void UpdateChannels::End(const MessageTag& tag, const IOResult& result, TimePoin
   const auto it = records_.find(KeyOf(tag));
   CHECK(it != records_.end() && it->second.busy);
   it->second.busy = false;
-  it->second.finished = true;
+  it->second.finished = !it->second.invalid;
   it->second.result = result;
   it->second.used = now;
+}
+
+void UpdateChannels::Invalidate() {
+  for (auto& [key, record] : records_) {
+    record.finished = false;
+    record.invalid = record.busy;
+  }
 }
 
 void UpdateChannels::Prune(TimePoint now) {

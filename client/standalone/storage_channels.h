@@ -35,12 +35,16 @@ class UpdateChannels {
                                                  TimePoint now);
   void End(const schema::storage::MessageTag& tag, const schema::storage::IOResult& result,
            TimePoint now);
+  /// What was done so far is no answer any more: a resync begins, which may undo it. A resent
+  /// request is executed again.
+  void Invalidate();
   [[nodiscard]] size_t size() const { return records_.size(); }
 
  private:
   struct Record {
     bool busy = false;
     bool finished = false;  ///< `result` is that of `seqnum`
+    bool invalid = false;   ///< invalidated while busy: its result is not kept
     uint64_t seqnum = 0;
     uint64_t request_id = 0;
     uint64_t generation = 0;

@@ -237,6 +237,9 @@ Task<Result<st::TargetSyncInfo>> StorageService::SyncStart(st::SyncStartReq req)
   if (target->view()->state != PublicTargetState::kSyncing) {
     co_return Status(Code::kStorageSyncStartFailed, "the target is not syncing");
   }
+  // The resync may take back what an earlier round, or an update that never became the chain's, has
+  // brought here: results remembered from then must not stand for it.
+  target->channels().Invalidate();
   st::TargetSyncInfo info;
   for (const auto& [id, image] : target->store().index()) info.metas.push_back(MetaOf(*image));
   co_return info;
