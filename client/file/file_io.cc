@@ -86,6 +86,7 @@ class FileIoImpl final : public FileIo {
   Task<Status> ExtendStripe(OpContext op, FileRef file, uint64_t end);
   Task<Result<uint64_t>> WriteParts(OpContext op, FileRef file, uint64_t offset,
                                     std::vector<Bytes> data);
+  Task<Status> ZeroRange(OpContext op, FileRef file, uint64_t from, uint64_t to);
   Task<Status> RemoveFrom(OpContext op, FileRef file, uint32_t first, uint32_t end);
   Task<void> RemoveOnChain(const OpContext* op, storage::ChunkRange range, Status* status);
   Task<Status> SetChunkLength(OpContext op, FileRef file, uint64_t length, bool only_extend);
@@ -303,21 +304,20 @@ Task<Status> FileIoImpl::PunchHole(OpContext op, FileRef file, uint64_t offset, 
   // shorter.
   const uint64_t first = (offset + cs - 1) / cs;
   const uint64_t last = std::min(end / cs, (size - 1) / cs);
-  const auto zero = [&](uint64_t from, uint64_t to) -> std::vector<Bytes> {
+  if (first >= last) co_return co_await ZeroRange(op, file, offset, end);
+  if (offset < first * cs) CO_TRY(co_await ZeroRange(op, file, offset, first * cs));
+  CO_TRY(co_await RemoveFrom(op, file, static_cast<uint32_t>(first), static_cast<uint32_t>(last)));
+  if (last * cs < end) CO_TRY(co_await ZeroRange(op, file, last * cs, end));
+  co_return Status();
+}
+
+// A write that got only part of the way is tried again from there, so that its error comes out.
+Task<Status> FileIoImpl::ZeroRange(OpContext op, FileRef file, uint64_t from, uint64_t to) {
+  while (from < to) {
     std::vector<Bytes> zeros;
     storage::AppendZeros(to - from, &zeros);
-    return zeros;
-  };
-  if (first >= last) {
-    const auto written = co_await WriteParts(op, file, offset, zero(offset, end));
-    co_return written.status();
-  }
-  if (offset < first * cs) {
-    CO_TRY(co_await WriteParts(op, file, offset, zero(offset, first * cs)));
-  }
-  CO_TRY(co_await RemoveFrom(op, file, static_cast<uint32_t>(first), static_cast<uint32_t>(last)));
-  if (last * cs < end) {
-    CO_TRY(co_await WriteParts(op, file, last * cs, zero(last * cs, end)));
+    CO_TRY(const uint64_t written, co_await WriteParts(op, file, from, std::move(zeros)));
+    from += written;
   }
   co_return Status();
 }
