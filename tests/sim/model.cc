@@ -42,8 +42,13 @@ std::string CheckContent(const FileModel& file, const Content& seen) {
                        file.data[i]);
   }
   const auto [low, high] = std::minmax(file.data.size(), file.other.size());
-  if (seen.size() < low || seen.size() > high) {
-    return fmt::format("inode {}: length {}, must be in [{}, {}]", file.inode, seen.size(), low,
+  // A truncation that was interrupted may have taken the chunks behind its end and not made the
+  // last one yet: when that is a hole, storage knows no length for it (3fs/meta.md §9.3). No byte
+  // of data may be missing.
+  size_t least = low;
+  while (least > 0 && file.data[least - 1] == 0 && file.other[least - 1] == 0) --least;
+  if (seen.size() < least || seen.size() > high) {
+    return fmt::format("inode {}: length {}, must be in [{}, {}]", file.inode, seen.size(), least,
                        high);
   }
   for (size_t i = 0; i < seen.size(); ++i) {
