@@ -35,6 +35,10 @@ Code ToClientCode(Code code) {
       return Code::kStorageClientRoutingVersionMismatch;
     case Code::kStorageChannelIsLocked:
       return Code::kStorageClientResourceBusy;
+    // Neither can ever succeed; 3FS's own client repeats them until its time is up.
+    case Code::kStorageChunkInvalidChunkSize:
+    case Code::kStorageChunkSizeMismatch:
+      return Code::kStorageClientBadConfig;
     default:
       break;
   }

@@ -22,6 +22,15 @@ using schema::storage::UpdateType;
 // disk's is not.
 constexpr uint32_t kDamagedTries = 3;
 
+// The servers store chunks of certain sizes only; a layout that names another can never be written.
+Status Explain(const Status& s, uint32_t chunk_size) {
+  if (s.code() != Code::kStorageClientBadConfig) return s;
+  return s.WithContext(fmt::format(
+      "the storage targets do not take chunks of {} bytes; choose a chunk size they have (512 KiB "
+      "is usual)",
+      chunk_size));
+}
+
 const schema::UserInfo& UserOf(const OpContext& op) {
   static const schema::UserInfo kNobody;
   return op.user != nullptr ? *op.user : kNobody;
@@ -118,7 +127,8 @@ Task<void> UpdatePath::WritePiece(const OpContext* op, CallContext ctx, WriteOp 
   if (status->ok()) {
     core_.stats.write_bytes.Add(piece.data.size());
   } else {
-    *status = status->WithContext("write of " + Describe(piece.chain_id, piece.chunk));
+    *status = Explain(*status, piece.chunk_size)
+                  .WithContext("write of " + Describe(piece.chain_id, piece.chunk));
   }
 }
 
@@ -202,7 +212,8 @@ Task<Result<uint32_t>> UpdatePath::Truncate(OpContext op, TruncateOp what) {
   };
   const Status status = co_await AtHead<method::TruncateChunks>(ctx, what.chain_id, make, check);
   if (!status.ok()) {
-    co_return status.WithContext("truncation of " + Describe(what.chain_id, what.chunk));
+    co_return Explain(status, what.chunk_size)
+        .WithContext("truncation of " + Describe(what.chain_id, what.chunk));
   }
   co_return length;
 }

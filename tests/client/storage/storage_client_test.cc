@@ -376,6 +376,15 @@ TEST_F(StorageClientTest, ServerThatClosesMidReplyIsLeft) {
   EXPECT_EQ(Text(Read()), "hello");
 }
 
+TEST_F(StorageClientTest, ChunkSizeTheTargetsDoNotHaveIsSaidAtOnce) {
+  servers().alter_write = [](const auto&, auto* rsp) {
+    rsp->result.length_info = Status(Code::kStorageChunkInvalidChunkSize, "invalid chunk size");
+  };
+  const Status s = Write("x");
+  EXPECT_EQ(Requests(2), 1U);
+  EXPECT_THAT(s.message(), HasSubstr("do not take chunks of 4194304 bytes"));
+}
+
 TEST_F(StorageClientTest, PermanentErrorsEndAtOnce) {
   for (const Code code :
        {Code::kStorageClientNoSpace, Code::kReadOnlyMode, Code::kStorageClientFoundBug}) {
