@@ -96,7 +96,10 @@ fs::TimeChange ToTime(int to_set, int bit, int now_bit, const timespec& t) {
   using Kind = fs::TimeChange::Kind;
   if ((to_set & now_bit) != 0) return {Kind::kNow, 0};
   if ((to_set & bit) == 0) return {};
-  return {Kind::kExplicit, static_cast<int64_t>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000};
+  // What the wire's microseconds cannot hold becomes the furthest time they can.
+  constexpr int64_t kFurthest = INT64_MAX / 1'000'000 - 1;
+  const int64_t seconds = std::clamp(static_cast<int64_t>(t.tv_sec), -kFurthest, kFurthest);
+  return {Kind::kExplicit, seconds * 1'000'000 + std::clamp(t.tv_nsec, 0L, 999'999'999L) / 1000};
 }
 
 void SetAttr(fuse_req_t req, fuse_ino_t node, struct stat* st, int to_set, fuse_file_info*) {

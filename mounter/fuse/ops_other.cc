@@ -208,7 +208,9 @@ fuse_session* NewSession(DevQueue* queue) {
   static char name[] = "threefs-mounter";
   char* argv[] = {name, nullptr};
   fuse_args args = FUSE_ARGS_INIT(1, argv);
-  return fuse_session_new(&args, &kOps, sizeof(kOps), queue);
+  fuse_session* session = fuse_session_new(&args, &kOps, sizeof(kOps), queue);
+  fuse_opt_free_args(&args);  // libfuse works on a copy of its own
+  return session;
 }
 
 }  // namespace threefs::fuse

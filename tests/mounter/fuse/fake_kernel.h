@@ -6,6 +6,7 @@
 
 #include <linux/fuse.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -74,7 +75,7 @@ class FakeKernel {
     Run([&] {
       const auto pool = BufferPool::Create();
       auto buffer = pool->Take();
-      std::memcpy(buffer.data(), bytes.data(), bytes.size());
+      std::copy(bytes.begin(), bytes.end(), buffer.data());
       queue_->Dispatch(std::move(buffer), bytes.size());
     });
   }
