@@ -96,7 +96,8 @@ tsan:
 
 ## fuzz        every fuzzer on its corpus (SECONDS=60 each)
 fuzz:
-	@$(MAKE) build PRESET=asan
+	@$(MAKE) configure PRESET=asan
+	@$(STEP) build-fuzzers 1800 ninja -C build/asan -j $(JOBS) fuzzers
 	@$(STEP) fuzz 3000 tests/fuzz/run --build build/asan --seconds $(or $(SECONDS),60) --jobs $(JOBS)
 
 ## bench       null file system, mounter on a null backend, mounter on standalone: one table (root)
