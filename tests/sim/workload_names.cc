@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations on names. Each holds the mutexes of its directories (in order), and of a file whose
-// last name it may take.
+// Operations on names. A request whose answer did not come may still be carried out later, so its
+// names are left alone even when it would have been refused. Each holds the mutexes of its
+// directories (in order), and of a file whose last name it may take.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -59,7 +60,7 @@ Task<void> Workload::Create(SimClient* c, Place p) {
   auto r = co_await meta::Create(c->session().meta(), Op(*c), Path(p), args);
   const Outcome o = Judge("create", r.status(), taken ? refusal : Code::kOk);
   Slot after{.kind = Slot::Kind::kFile, .file = NewFile(r.ok() ? r->stat.id : 0, clients_->size())};
-  if (o == Outcome::kUnknown && !taken) Doubt({{p.dir, p.name, before, after}});
+  if (o == Outcome::kUnknown) Doubt({{p.dir, p.name, before, taken ? before : after}});
   if (o != Outcome::kDone) co_return;
   Set(p, after);
   // The session goes; whether the close is answered does not matter to the model.
@@ -76,7 +77,7 @@ Task<void> Workload::Remove(SimClient* c, Place p) {
   auto r = co_await meta::Remove(c->session().meta(), Op(*c), Path(p),
                                  dir ? meta::RemoveKind::kDirectory : meta::RemoveKind::kFile);
   const Outcome o = Judge("remove", r.status(), RemoveAnswer(before));
-  if (o == Outcome::kRefused || before.kind == Slot::Kind::kAbsent) co_return;
+  if (o == Outcome::kRefused) co_return;
   if (before.file)
     --before.file->links;  // an unknown outcome counts it back in when it turns out otherwise
   if (o == Outcome::kUnknown) {
@@ -100,10 +101,10 @@ Task<void> Workload::Rename(SimClient* c, Place from, Place to) {
   auto r = co_await meta::Rename(c->session().meta(), Op(*c), Path(from), Path(to));
   const bool absent = a.kind == Slot::Kind::kAbsent;
   const Outcome o = Judge("rename", r.status(), absent ? Code::kMetaNotFound : Code::kOk);
-  if (absent || o == Outcome::kRefused) co_return;
-  if (b.file) --b.file->links;
+  if (o == Outcome::kRefused) co_return;
+  if (b.file && !absent) --b.file->links;
   if (o == Outcome::kUnknown) {
-    Doubt({{from.dir, from.name, a, Slot{}}, {to.dir, to.name, b, a}});
+    Doubt({{from.dir, from.name, a, Slot{}}, {to.dir, to.name, b, absent ? b : a}});
   } else {
     Set(from, Slot{});
     Set(to, a);
@@ -119,10 +120,10 @@ Task<void> Workload::Link(SimClient* c, Place from, Place to) {
   auto r = co_await meta::HardLink(c->session().meta(), Op(*c), Path(from), Path(to));
   const bool taken = b.kind != Slot::Kind::kAbsent;
   const Outcome o = Judge("link", r.status(), taken ? Code::kMetaExists : Code::kOk);
-  if (taken || o == Outcome::kRefused) co_return;
-  ++a.file->links;
+  if (o == Outcome::kRefused) co_return;
+  if (!taken) ++a.file->links;
   if (o == Outcome::kUnknown) {
-    Doubt({{to.dir, to.name, b, a}});
+    Doubt({{from.dir, from.name, a, a}, {to.dir, to.name, b, taken ? b : a}});
   } else {
     Set(to, a);
   }
@@ -136,7 +137,7 @@ Task<void> Workload::Symlink(SimClient* c, Place p) {
   const Slot after{.kind = Slot::Kind::kSymlink, .target = fmt::format("t{}", rng_.Below(1000))};
   auto r = co_await meta::Symlink(c->session().meta(), Op(*c), Path(p), after.target);
   const Outcome o = Judge("symlink", r.status(), taken ? Code::kMetaExists : Code::kOk);
-  if (o == Outcome::kUnknown && !taken) Doubt({{p.dir, p.name, before, after}});
+  if (o == Outcome::kUnknown) Doubt({{p.dir, p.name, before, taken ? before : after}});
   if (o == Outcome::kDone) Set(p, after);
 }
 
@@ -148,7 +149,7 @@ Task<void> Workload::Mkdir(SimClient* c, Place p) {
   const Slot after{.kind = Slot::Kind::kDirectory};
   auto r = co_await meta::Mkdirs(c->session().meta(), Op(*c), Path(p), {});
   const Outcome o = Judge("mkdir", r.status(), taken ? Code::kMetaExists : Code::kOk);
-  if (o == Outcome::kUnknown && !taken) Doubt({{p.dir, p.name, before, after}});
+  if (o == Outcome::kUnknown) Doubt({{p.dir, p.name, before, taken ? before : after}});
   if (o == Outcome::kDone) Set(p, after);
 }
 
