@@ -34,7 +34,7 @@ NodeAgentOptions AgentOptions(const NodeCommon& common, mg::FbsAppInfo app) {
           .heartbeat_interval = common.heartbeat_interval,
           .routing_interval = common.routing_interval,
           .lease = common.lease,
-          .call_timeout = 1s};
+          .call_timeout = common.lease / 3};
 }
 
 std::vector<ConfigItem> BaseConfig(const NodeCommon& common, uint32_t node_id) {

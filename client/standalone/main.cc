@@ -113,6 +113,9 @@ Status ToOptions(const Flags& f, ClusterOptions* o) {
   o->data = f.data;
   o->cluster_id = f.cluster_id;
   o->authenticate = !f.no_auth;
+  // Longer than a busy machine keeps a thread waiting: a node wrongly taken for dead costs a
+  // resync.
+  o->heartbeat_fail = 10s;
   TRY(ParseRoles(f.roles, &o->roles));
   TRY(o->listen, net::Address::Parse(f.listen));
   for (const std::string& text : f.mgmtd) {

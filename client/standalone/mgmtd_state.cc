@@ -224,8 +224,15 @@ void MgmtdService::ForgetReports(const ChainInfo& before, const ChainInfo& after
 Task<void> MgmtdService::Watch() {
   const auto op = ops_.Enter();
   while (!stopping_) {
-    co_await kick_.WaitUntil(loop_.Now() + options_.check_interval);
+    const TimePoint due = loop_.Now() + options_.check_interval;
+    co_await kick_.WaitUntil(due);
     kick_.Reset();
+    // Waking up late means that we were not running (a starved machine): heartbeats were not heard
+    // because nobody listened, so nobody is blamed for that time. Safe: a lease does not wait.
+    const Duration late = loop_.Now() - due;
+    if (late > options_.check_interval) {
+      for (auto& [id, node] : nodes_) node.heard += late;
+    }
     if (!stopping_) co_await CheckOnce();
   }
 }
