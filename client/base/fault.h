@@ -20,7 +20,7 @@
 namespace threefs {
 
 struct FaultAction {
-  Status error;                 ///< answered when not OK
+  Status error{};               ///< answered when not OK
   Duration delay{0};            ///< waited first
   bool drop = false;            ///< act as if the message never came / was never sent
   bool abort_process = false;   ///< _exit at once, as SIGKILL would
