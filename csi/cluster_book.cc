@@ -147,6 +147,7 @@ std::vector<CtlTarget> ClusterBook::All() const {
     }
   }
   std::vector<CtlTarget> targets;
+  targets.reserve(all.size());
   for (auto& [key, target] : all) targets.push_back(std::move(target));
   return targets;
 }

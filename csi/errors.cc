@@ -6,7 +6,6 @@
 #include <array>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace threefs::csi {
 namespace {
@@ -60,7 +59,7 @@ StatusCode CodeOf(mounter::FailureKind kind) {
 
 }  // namespace
 
-grpc::Status Error(StatusCode code, std::string sentence) { return {code, std::move(sentence)}; }
+grpc::Status Error(StatusCode code, const std::string& sentence) { return {code, sentence}; }
 
 grpc::Status ToGrpc(const Status& status) {
   switch (status.code()) {

@@ -13,7 +13,7 @@
 
 namespace threefs::csi {
 
-grpc::Status Error(grpc::StatusCode code, std::string sentence);
+grpc::Status Error(grpc::StatusCode code, const std::string& sentence);
 /// Checks of our own (kInvalidArg, kMetaNotFound, kOSError …).
 grpc::Status ToGrpc(const Status& status);
 /// What the keeper answered to Mount or Unmount.

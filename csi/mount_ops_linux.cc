@@ -218,7 +218,7 @@ class LinuxMountOps final : public MountOps {
     const Status status = Bounded(limit, [usage, path, pending = pending_]() -> Status {
       struct statfs fs{};
       const int result = ::statfs(path.c_str(), &fs);
-      const Status failed = result == 0 ? Status() : SystemError("statfs");
+      Status failed = result == 0 ? Status() : SystemError("statfs");
       const std::lock_guard<std::mutex> hold(pending->mutex);
       pending->paths.erase(path);
       if (!failed.ok()) return failed;

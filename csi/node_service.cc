@@ -276,8 +276,14 @@ grpc::Status NodeService::BindTarget(VolumeRecord record, const std::string& tar
         StatusCode::FAILED_PRECONDITION,
         fmt::format("a {} file system is mounted at '{}': unmount it", there->type, target));
   }
-  if (there !=
-      nullptr) {  // of a mount that is dead or of another volume: this target is this volume's now
+  if (there != nullptr) {
+    for (const VolumeRecord& other : store_->All()) {
+      if (other.volume_id == record.volume_id || other.targets.count(target) == 0) continue;
+      return Error(StatusCode::ALREADY_EXISTS,
+                   fmt::format("volume '{}' is published at '{}': unpublish it there first",
+                               other.volume_id, target));
+    }
+    // In no record: what an earlier mount left behind.
     if (const Status gone = mounts_->Unmount(target); !gone.ok()) return ToGrpc(gone);
   }
   record.targets[target] = wanted;

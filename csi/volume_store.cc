@@ -155,6 +155,7 @@ std::optional<VolumeRecord> VolumeStore::Find(const std::string& volume_id) cons
 std::vector<VolumeRecord> VolumeStore::All() const {
   const std::lock_guard<std::mutex> hold(mutex_);
   std::vector<VolumeRecord> all;
+  all.reserve(records_.size());
   for (const auto& [id, record] : records_) all.push_back(record);
   return all;
 }

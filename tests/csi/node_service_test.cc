@@ -275,6 +275,17 @@ TEST_F(NodeServiceTest, DeadMountsInTheWayAreReplacedForeignOnesAreNot) {
   EXPECT_TRUE(mounts_.Has("/k/pods/b"));
 }
 
+TEST_F(NodeServiceTest, ATargetBelongsToTheVolumeThatIsPublishedThere) {
+  EXPECT_TRUE(Stage(StageRequest()).ok());
+  EXPECT_TRUE(Stage(StageRequest("stage/pvc-2", "/k/staging2")).ok());
+  EXPECT_TRUE(Publish(PublishRequest()).ok());
+  const auto other = PublishRequest("/k/pods/a", false, "stage/pvc-2", "/k/staging2");
+  ExpectError(Publish(other), StatusCode::ALREADY_EXISTS, "stage/pvc-1");
+  EXPECT_EQ(mounts_.table.size(), 3U);
+  EXPECT_TRUE(Unpublish("/k/pods/a").ok());
+  EXPECT_TRUE(Publish(other).ok());
+}
+
 TEST_F(NodeServiceTest, AFailedBindLeavesNothing) {
   EXPECT_TRUE(Stage(StageRequest()).ok());
   mounts_.fail_bind = Status(Code::kOSError, "no");

@@ -25,7 +25,7 @@ class VolumeTest : public ::testing::Test {
         journal_(*Journal::Open(directory_)) {
     settings_.mounter_program = "/bin/mounter";
   }
-  ~VolumeTest() override { std::filesystem::remove_all(directory_); }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
 
   std::unique_ptr<Volume> Make() {
     mounter::MountSpec spec;
