@@ -153,7 +153,8 @@ Task<Status> SimCluster::StartMeta(Process* p) {
   options.root_chunk_size = shape_.chunk_size;
   options.root_stripe_size = shape_.stripe;
   options.gc_file_delay = 2s;
-  // 3FS keeps no record of renames unless told to: a delayed duplicate of one would rename what has the name by then.
+  // 3FS keeps no record of renames unless told to: a delayed duplicate of one would rename what has
+  // the name by then.
   options.idempotent_rename = true;
   auto meta = sa::MetaService::Create(std::move(deps), options);
   CO_TRY(meta.status());
