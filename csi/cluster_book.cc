@@ -14,6 +14,7 @@
 
 #include "client/base/log.h"
 #include "csi/grammar.h"
+#include "csi/keeper/durable_file.h"
 #include "csi/parameters.h"
 #include "csi/volume_store.h"
 
@@ -125,7 +126,8 @@ Status ClusterBook::Learn(const CtlTarget& target) {
   if (!changed) return {};
   json clusters = json::array();
   for (const auto& [key, entry] : learned_) clusters.push_back(ToJson(entry));
-  return WriteFileDurably(state_directory_, kLearnedFile, json{{"clusters", clusters}}.dump(1));
+  return keeper::WriteFileDurably(state_directory_, kLearnedFile,
+                                  json{{"clusters", clusters}}.dump(1));
 }
 
 std::vector<CtlTarget> ClusterBook::All() const {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "csi/volume_store.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,12 +19,11 @@
 #include <vector>
 
 #include "client/base/log.h"
-#include "proto/channel/unique_fd.h"
+#include "csi/keeper/durable_file.h"
 
 namespace threefs::csi {
 namespace {
 
-using control::UniqueFd;
 using nlohmann::json;
 
 constexpr std::string_view kSuffix = ".volume.json";
@@ -90,27 +88,6 @@ std::optional<VolumeRecord> FromJson(const std::string& text) {
 
 }  // namespace
 
-Status WriteFileDurably(const std::string& directory, const std::string& name,
-                        const std::string& contents) {
-  const std::string temporary = fmt::format("{}/{}.tmp", directory, name);
-  {
-    const UniqueFd fd(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd.valid()) return SystemError(fmt::format("create '{}'", temporary));
-    if (::write(fd.get(), contents.data(), contents.size()) !=
-            static_cast<ssize_t>(contents.size()) ||
-        ::fsync(fd.get()) != 0) {
-      return SystemError(fmt::format("write '{}' (is the disk full?)", temporary));
-    }
-  }
-  if (::rename(temporary.c_str(), fmt::format("{}/{}", directory, name).c_str()) != 0) {
-    return SystemError(fmt::format("rename '{}'", temporary));
-  }
-  const UniqueFd parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!parent.valid() || ::fsync(parent.get()) != 0) return SystemError("sync state directory");
-  return {};
-}
-
 Result<VolumeStore> VolumeStore::Open(const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -161,8 +138,9 @@ std::vector<VolumeRecord> VolumeStore::All() const {
 }
 
 Status VolumeStore::Save(const VolumeRecord& record) {
-  TRY(WriteFileDurably(directory_, PathOf(record.volume_id),
-                       ToJson(record).dump(-1, ' ', false, json::error_handler_t::replace)));
+  TRY(keeper::WriteFileDurably(
+      directory_, PathOf(record.volume_id),
+      ToJson(record).dump(-1, ' ', false, json::error_handler_t::replace)));
   const std::lock_guard<std::mutex> hold(mutex_);
   records_[record.volume_id] = record;
   return {};

@@ -55,8 +55,4 @@ class VolumeStore {
   std::map<std::string, VolumeRecord> records_;
 };
 
-/// Writes a whole file so that after a crash either the old or the new one is there.
-Status WriteFileDurably(const std::string& directory, const std::string& name,
-                        const std::string& contents);
-
 }  // namespace threefs::csi

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "csi/keeper/journal.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 
@@ -17,12 +16,10 @@
 #include "client/base/bytes.h"
 #include "client/base/crc32c.h"
 #include "client/base/log.h"
-#include "proto/channel/unique_fd.h"
+#include "csi/keeper/durable_file.h"
 
 namespace threefs::keeper {
 namespace {
-
-using control::UniqueFd;
 
 constexpr std::string_view kMagic = "3fsKeep1";
 constexpr std::string_view kSuffix = ".mount";
@@ -32,27 +29,6 @@ Status SystemError(std::string_view what) {
 }
 
 uint32_t Checksum(std::string_view body) { return Crc32cRaw(~0U, AsBytes(body)); }
-
-Status WriteDurably(const std::string& directory, const std::string& name,
-                    std::string_view contents) {
-  const std::string temporary = fmt::format("{}/{}.tmp", directory, name);
-  {
-    const UniqueFd fd(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd.valid()) return SystemError(fmt::format("create '{}'", temporary));
-    if (::write(fd.get(), contents.data(), contents.size()) !=
-            static_cast<ssize_t>(contents.size()) ||
-        ::fsync(fd.get()) != 0) {
-      return SystemError(fmt::format("write '{}' (is the disk full?)", temporary));
-    }
-  }
-  if (::rename(temporary.c_str(), fmt::format("{}/{}", directory, name).c_str()) != 0) {
-    return SystemError(fmt::format("rename '{}'", temporary));
-  }
-  const UniqueFd parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!parent.valid() || ::fsync(parent.get()) != 0) return SystemError("sync state directory");
-  return {};
-}
 
 bool Decode(std::string_view contents, mounter::MountRecord* record) {
   if (contents.size() < kMagic.size() + 4 || !contents.starts_with(kMagic)) return false;
@@ -91,7 +67,7 @@ Status Journal::Save(const mounter::MountRecord& record) const {
   std::string contents(kMagic);
   contents.append(reinterpret_cast<const char*>(&sum), 4);
   contents += body;
-  return WriteDurably(directory_, FileName(record.spec().volume_id()), contents);
+  return WriteFileDurably(directory_, FileName(record.spec().volume_id()), contents);
 }
 
 void Journal::Remove(std::string_view volume_id) const {
